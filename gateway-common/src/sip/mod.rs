@@ -1,0 +1,5 @@
+//! SIP: start line, Request-URI and the headers a decision needs.
+
+mod method;
+
+pub use method::Method;

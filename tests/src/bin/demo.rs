@@ -1,0 +1,2 @@
+//! The demo network.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The harness of Tollgate's tests.
