@@ -9,9 +9,18 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod addr;
+pub mod counters;
+pub mod env;
+pub mod judge;
+pub mod judged;
+pub mod limit;
 pub mod number;
+pub mod policy;
 pub mod sip;
+pub mod text;
 mod verdict;
+pub mod wire;
 
 pub use number::Class;
 pub use sip::Method;

@@ -1,5 +1,8 @@
 //! SIP: start line, Request-URI and the headers a decision needs.
 
+pub mod headers;
 mod method;
+pub mod scan;
+pub mod target;
 
 pub use method::Method;

@@ -1,0 +1,162 @@
+//! The environment of a decision: what differs between the kernel and the host, beyond the text.
+
+use crate::{
+    addr::Addr,
+    judge::{self, Asker, Charge, Finding, Places},
+    judged::Judged,
+    limit::{CellKey, gcra},
+    number::{
+        plan::{self, Found, Meaning, Readings, Weight},
+        shape::Shape,
+    },
+    policy::image::{Action, DialCell, SourceEntry},
+    sip::target::Target,
+    text::Text,
+};
+
+/// Policy, state, clock and the record to write, for one packet.
+pub trait Env: Text {
+    /// A cell of the policy image, which wraps at [`CELLS`](crate::policy::image::CELLS). Every call for one packet reads
+    /// the same image.
+    fn cell(&self, index: u32) -> u64;
+
+    /// What a dialled string means; see [`plan::meaning`].
+    #[inline(always)]
+    fn meaning(&self, profile: u32, shape: Shape) -> Meaning
+    where
+        Self: Sized,
+    {
+        plan::meaning(self, profile, shape)
+    }
+
+    /// Where numbers may begin; see [`plan::read`].
+    #[inline(always)]
+    fn readings(&self, plan: u64, shape: Shape) -> Readings
+    where
+        Self: Sized,
+    {
+        plan::read(self, plan, shape)
+    }
+
+    /// The readings that begin at one octet; see [`plan::mark`].
+    #[inline(always)]
+    fn mark(&self, cell: DialCell, readings: Readings, at: u32, octet: u8) -> Readings {
+        plan::mark(cell, readings, at, octet)
+    }
+
+    /// The rule on a dialled string; see [`plan::dial_rule`].
+    #[inline(always)]
+    fn dial_rule(&self, start: u32, shape: Shape) -> u64
+    where
+        Self: Sized,
+    {
+        plan::dial_rule(self, start, shape)
+    }
+
+    /// What one reading weighs; see [`plan::weigh`].
+    #[inline(always)]
+    fn weigh(&self, profile: u32, word: u64) -> Weight
+    where
+        Self: Sized,
+    {
+        plan::weigh(self, profile, word)
+    }
+
+    /// The vector of a number; see [`plan::look_up`].
+    #[inline(always)]
+    fn look_up(&self, from: u32, span: u32) -> Found
+    where
+        Self: Sized,
+    {
+        plan::look_up(self, from, span)
+    }
+
+    /// Judges one place of a request, and says whether there is another; see [`judge::place`].
+    #[inline(always)]
+    fn place(&mut self, profile: u32, asker: Asker, request: u64) -> bool
+    where
+        Self: Sized,
+    {
+        judge::place(self, profile, asker, request)
+    }
+
+    /// What is known of the places judged so far.
+    fn places(&mut self) -> &mut Places;
+
+    /// What a target means; see [`judge::number`].
+    #[inline(always)]
+    fn number(&self, profile: u32, target: Target) -> Meaning
+    where
+        Self: Sized,
+    {
+        judge::number(self, profile, target)
+    }
+
+    /// What one place of a request gets; see [`judge::rule`].
+    #[inline(always)]
+    fn rule(&self, asker: Asker, action: Action, place: u64) -> Finding {
+        judge::rule(asker, action, place)
+    }
+
+    /// Whether one limit refuses; see [`judge::limit`].
+    #[inline(always)]
+    fn limit(&mut self, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64
+    where
+        Self: Sized,
+    {
+        judge::limit(self, profile, asker, charge, now)
+    }
+
+    /// What the policy says of a source; see [`judge::source_entry`].
+    #[inline(always)]
+    fn source_entry(&self, addr: Addr) -> SourceEntry
+    where
+        Self: Sized,
+    {
+        judge::source_entry(self, addr)
+    }
+
+    /// Nanoseconds of a monotonic clock, read once a packet.
+    fn now(&mut self) -> u64;
+
+    /// Whether a request at `now` is over the limit of a cell, by [`gcra::is_over`].
+    fn is_over(&mut self, key: &CellKey, now: u64, tolerance: u64) -> bool;
+
+    /// Takes one from a cell, unless it is over its limit.
+    fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool;
+
+    /// The record of this packet.
+    fn judged(&mut self) -> &mut Judged;
+
+    /// Copies the dialled string into the record.
+    fn keep_dialled(&mut self);
+}
+
+/// Limiter cells: a table of theoretical arrival times.
+pub trait Cells {
+    /// The theoretical arrival time of a cell, 0 where there is none.
+    fn tat(&mut self, key: &CellKey) -> u64;
+
+    /// Sets the cell last asked for from `old` to `new`, or makes it where there was none; `false` if it was not `old`.
+    fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool;
+
+    /// A loop's counter, which the compiler shall not unroll.
+    fn rolled(&self, counter: u32) -> u32;
+}
+
+/// Takes one from a cell by [`gcra`]; a lost race counts as over the limit after a few tries.
+#[inline(always)]
+pub fn take<C: Cells>(cells: &mut C, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
+    let mut i = 0u32;
+    while i < gcra::TRIES {
+        let tat = cells.tat(key);
+        if gcra::is_over(tat, now, tolerance) {
+            return false;
+        }
+        if cells.swap(key, tat, gcra::admit(tat, now, interval)) {
+            return true;
+        }
+        i = cells.rolled(i + 1);
+    }
+    false
+}

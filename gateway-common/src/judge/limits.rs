@@ -1,0 +1,172 @@
+//! Limits: the flood bucket of emergency calls, the packet ceiling, the limits of a profile, the rate of a trunk.
+
+use super::{
+    Decision,
+    source::{Asker, Source, stop},
+};
+use crate::{
+    Method, Reason, Verdict,
+    env::Env,
+    judged::Who,
+    limit::{CEILING_CELL, CellKey, EMERGENCY_CELL},
+    policy::image::{
+        CEILING, EMERGENCY, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL, LIMIT_TOLERANCE, LIMITS, OVER_DROP,
+        PROFILE_LIMITS, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+    },
+};
+
+/// Emergency calls of sources that nobody knows go through a small bucket, so that `119@victim` is no weapon.
+#[inline(always)]
+pub(super) fn emergency<E: Env>(env: &mut E, source: &Source) -> Decision {
+    if source.asker.is(Who::Unproved) {
+        let key = CellKey { limit: EMERGENCY_CELL, kind: Key::Source as u32, value: source.addr.source() };
+        let (interval, tolerance) = (env.cell(EMERGENCY), env.cell(EMERGENCY + 1));
+        if interval != 0 && !take(env, &key, interval, tolerance) {
+            return stop(Reason::EmergencyFlood);
+        }
+    }
+    (Verdict::Pass, Reason::Emergency)
+}
+
+/// The packet ceiling of an unproved source. What ends or acknowledges a call is spared.
+#[inline(always)]
+pub(super) fn ceiling<E: Env>(env: &mut E, source: &Source, method: Method) -> Option<Decision> {
+    let interval = env.cell(CEILING);
+    let spared = matches!(method, Method::Ack | Method::Bye | Method::Cancel | Method::Prack);
+    if interval == 0 || spared || !source.asker.is(Who::Unproved) {
+        return None;
+    }
+    let tolerance = env.cell(CEILING + 1);
+    let key = CellKey { limit: CEILING_CELL, kind: Key::Source as u32, value: source.addr.source() };
+    if take(env, &key, interval, tolerance) { None } else { Some(stop(Reason::PacketLimit)) }
+}
+
+/// Limits that a profile can name.
+pub const LIMITS_A_PROFILE: u32 = 8;
+
+/// A request, as a limit sees it, in one word: method, class, slot of the profile's list, and whether to take.
+#[derive(Clone, Copy)]
+pub struct Charge(pub u64);
+
+impl Charge {
+    const TAKE: u64 = 1 << 24;
+
+    #[inline(always)]
+    pub(super) const fn method(self) -> u8 {
+        self.0 as u8
+    }
+
+    #[inline(always)]
+    pub(super) const fn class(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    #[inline(always)]
+    pub(super) const fn slot(self) -> u64 {
+        self.0 >> 16 & 0xff
+    }
+
+    #[inline(always)]
+    pub(super) const fn makes_call(self) -> bool {
+        self.method() == Method::Invite as u8 || self.method() == Method::Refer as u8
+    }
+}
+
+/// Whether one limit of the profile refuses: its reason, and what happens over it in the byte above; 0 if it does not.
+#[inline(always)]
+pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
+    let number = env.cell(profile + PROFILE_LIMITS) >> (8 * (charge.slot() & 7)) & 0xff;
+    if number == 0 {
+        return 0;
+    }
+    let base = env.cell(LIMITS) as u32 + (number as u32 - 1) * LIMIT_CELLS;
+    let head = env.cell(base + LIMIT_HEAD);
+    let method = (head >> 40 & 0xff) as u8;
+    if method != charge.method() && !(method == 0 && charge.makes_call()) {
+        return 0;
+    }
+    let class = (head >> 48 & 0xff) as u8;
+    if class != 0 && class != charge.class() + 1 {
+        return 0;
+    }
+    let kind = (head >> 32 & 0xff) as u32;
+    let source = env.judged().source;
+    let (value, reason) = if kind == Key::Source as u32 {
+        (source.source(), Reason::SourceLimit)
+    } else if kind == Key::Network as u32 {
+        (source.network(), Reason::NetworkLimit)
+    } else if kind == Key::Unproved as u32 {
+        (0, Reason::UnprovedLimit)
+    } else {
+        (0, Reason::SiteLimit)
+    };
+    if kind == Key::Unproved as u32 && !asker.is(Who::Unproved) {
+        return 0;
+    }
+    // Who asks is part of the cell: a forged address on the WAN side spends nothing of the one on the LAN side.
+    let key = CellKey { limit: head as u32, kind: kind | (asker.0 as u32 & 0xff) << 8, value };
+    let tolerance = env.cell(base + LIMIT_TOLERANCE);
+    let refused = if charge.0 & Charge::TAKE != 0 {
+        let interval = env.cell(base + LIMIT_INTERVAL);
+        !env.take(&key, now, interval, tolerance)
+    } else {
+        env.is_over(&key, now, tolerance)
+    };
+    if refused { reason as u64 | head >> 56 << 8 } else { 0 }
+}
+
+/// Step 8: all limits are read first, and taken only if all agree.
+#[inline(always)]
+pub(super) fn limits<E: Env>(env: &mut E, source: &Source, method: Method, class: u8) -> Option<Decision> {
+    let request = Charge(method as u64 | (class as u64) << 8);
+    if source.asker.is(Who::Trunk) {
+        return trunk_rate(env, source, request);
+    }
+    if env.cell(source.profile + PROFILE_LIMITS) == 0 {
+        return None;
+    }
+    let now = env.now();
+    let mut over = 0u64;
+    let mut i = 0u32;
+    while i < 2 * LIMITS_A_PROFILE {
+        if i == LIMITS_A_PROFILE && over >> 8 == OVER_DROP {
+            break;
+        }
+        let slot = (i & (LIMITS_A_PROFILE - 1)) as u64;
+        let take = if i < LIMITS_A_PROFILE { 0 } else { Charge::TAKE };
+        let refused = env.limit(source.profile, source.asker, Charge(request.0 | slot << 16 | take), now);
+        // One that drops outweighs one that warns.
+        if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP {
+            over = refused;
+        }
+        over = env.opaque(over);
+        i = env.rolled(i + 1);
+    }
+    if over == 0 {
+        return None;
+    }
+    let reason = Reason::from_u8(over as u8).unwrap_or(Reason::SourceLimit);
+    Some(if over >> 8 == OVER_DROP { stop(reason) } else { (Verdict::WouldDrop, reason) })
+}
+
+#[inline(always)]
+pub(super) fn trunk_rate<E: Env>(env: &mut E, source: &Source, request: Charge) -> Option<Decision> {
+    const DROPS: u64 = 1 << 63;
+    let base = env.cell(TRUNKS) as u32 + (source.trunk - 1) * TRUNK_CELLS;
+    let interval = env.cell(base + TRUNK_INTERVAL);
+    if interval == 0 || !request.makes_call() {
+        return None;
+    }
+    let tolerance = env.cell(base + TRUNK_TOLERANCE);
+    let key = CellKey { limit: (env.cell(base + TRUNK_HEAD) >> 32) as u32, kind: Key::All as u32, value: 0 };
+    if take(env, &key, interval, tolerance & !DROPS) {
+        return None;
+    }
+    Some(if tolerance & DROPS != 0 { stop(Reason::SourceLimit) } else { (Verdict::WouldDrop, Reason::SourceLimit) })
+}
+
+#[inline(always)]
+pub(super) fn take<E: Env>(env: &mut E, key: &CellKey, interval: u64, tolerance: u64) -> bool {
+    let now = env.now();
+    env.take(key, now, interval, tolerance)
+}

@@ -1,0 +1,236 @@
+//! Every place from which a server would dial, one after the other; the worst verdict wins.
+
+use super::{
+    Decision,
+    source::{Asker, Source},
+};
+use crate::{
+    Class, Reason, Verdict,
+    env::Env,
+    number::{plan::Meaning, shape::Form},
+    sip::{
+        headers::Headers,
+        scan::{self, ADDRESS, FIRST},
+        target::{Kind, Target},
+    },
+};
+
+/// What one place of the request got: how bad it is, then whether it is about a number at all, in the lowest byte;
+/// verdict, reason and class in the next three. All that differs between places is one opaque word, so that the loop
+/// over them is verified once a turn.
+#[derive(Clone, Copy, Default)]
+pub struct Finding(pub u64);
+
+impl Finding {
+    #[inline(always)]
+    pub(super) const fn new((verdict, reason): Decision, class: u8) -> Self {
+        let severity = match verdict {
+            Verdict::Pass => 0,
+            Verdict::WouldDrop => 2,
+            Verdict::Drop | Verdict::Reject => 4,
+        };
+        let number = if class == Class::None as u8 { 0 } else { 1 };
+        Self(1 + severity + number | (verdict as u64) << 8 | (reason as u64) << 16 | (class as u64) << 24)
+    }
+
+    #[inline(always)]
+    pub(super) const fn rank(self) -> u64 {
+        self.0 & 0xff
+    }
+
+    #[inline(always)]
+    pub(super) const fn stops(self) -> bool {
+        self.rank() >= 5
+    }
+
+    #[inline(always)]
+    pub(super) const fn passes(self) -> bool {
+        self.rank() < 3
+    }
+
+    /// A pass that is about no number.
+    #[inline(always)]
+    pub(super) const fn is_nothing(self) -> bool {
+        self.rank() < 2
+    }
+
+    #[inline(always)]
+    pub(super) fn decision(self) -> Decision {
+        (
+            Verdict::from_u8((self.0 >> 8) as u8).unwrap_or(Verdict::Pass),
+            Reason::from_u8((self.0 >> 16) as u8).unwrap_or(Reason::NoNumber),
+        )
+    }
+
+    #[inline(always)]
+    pub(super) const fn class(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_class(self, class: Class) -> bool {
+        self.class() == class as u8
+    }
+}
+
+/// What is known of the places of a request that were judged so far.
+///
+/// It lies in memory, not in variables: what the verifier reads back from there is unknown to it, so that one turn over
+/// the places is verified once.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Places {
+    best: u64,
+    headers: u64,
+    routing: u64,
+    at: u32,
+    place: u32,
+    emergency: u32,
+    named: u32,
+}
+
+/// The Request-URI, or the Refer-To of a REFER.
+pub(super) const URI: u32 = 0;
+pub(super) const TO: u32 = 1;
+pub(super) const FROM: u32 = 2;
+pub(super) const ROUTE: u32 = 3;
+
+/// Places and routing numbers that are judged at most.
+pub(super) const PLACES: u32 = 6;
+
+/// A call-making request, in one word: where its URI begins, whether it is a first fragment.
+pub(super) const FRAGMENT: u64 = 1 << 32;
+
+/// Judges every place from which a server would dial; the worst verdict wins.
+#[inline(always)]
+pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, uri: u32, fragment: bool) -> Finding {
+    let mut start = Places { at: uri, ..Places::default() };
+    if refer {
+        let headers = Headers(env.headers(uri));
+        let at = scan::address(address(env, headers.refer_to(), true));
+        if at == 0 {
+            // Without a Refer-To nothing is dialled (RFC 3515 section 2.4.2: 400).
+            let nothing = (Verdict::Pass, Reason::NoNumber);
+            let decision = if headers.complete() { nothing } else { source.asker.unreadable(Reason::Unreadable) };
+            return Finding::new(decision, Class::None as u8);
+        }
+        start = Places { at, place: ROUTE, headers: headers.0, named: 1, ..start };
+    }
+    *env.places() = start;
+    let request = uri as u64 | if fragment { FRAGMENT } else { 0 };
+    let mut i = 0u32;
+    while i < PLACES {
+        if !env.place(source.profile, source.asker, request) {
+            break;
+        }
+        i = env.rolled(i + 1);
+    }
+    let places = *env.places();
+    let best = Finding(places.best);
+    if places.named == 0 && !Headers(places.headers).complete() && best.passes() {
+        return Finding::new(source.asker.unreadable(Reason::Unreadable), Class::Malformed as u8);
+    }
+    best
+}
+
+/// Judges one place, or the routing number of the last one, and finds the next.
+#[inline(always)]
+pub fn place<E: Env>(env: &mut E, profile: u32, asker: Asker, request: u64) -> bool {
+    let (routing, at) = (env.places().routing, env.places().at);
+    let target = if routing != 0 {
+        env.routing_number(routing as u32 & 0xfff, (routing >> 12) as u32 & 0xfff)
+    } else {
+        env.target(at)
+    };
+    let meaning = env.number(profile, target);
+    let fragment = if request & FRAGMENT != 0 { 1 << 8 } else { 0 };
+    let mut finding = env.rule(asker, meaning.action(), target.kind_number() | fragment);
+    let places = env.places();
+    places.routing = target.routing();
+    if places.place == URI && routing == 0 {
+        places.named = target.names() as u32;
+    }
+    let best = Finding(places.best);
+    let another = !finding.is_class(Class::None) && !finding.is_class(Class::Emergency);
+    if places.emergency != 0 && finding.passes() && another {
+        finding = Finding::new(asker.unreadable(Reason::AmbiguousTarget), Class::Malformed as u8);
+    }
+    if finding.is_class(Class::Emergency) && best.is_nothing() {
+        places.emergency = 1;
+    }
+    if finding.rank() > best.rank() {
+        places.best = finding.0;
+        let record = env.judged();
+        record.class = finding.class();
+        record.country = meaning.country();
+        record.e164_at = meaning.at();
+        record.own_code = meaning.own_code();
+        record.dialled_len = (target.shape().len() - meaning.surplus()) as u8;
+        env.keep_dialled();
+    }
+    if Finding(env.places().best).stops() {
+        return false;
+    }
+    env.places().routing != 0 || next_place(env, request as u32)
+}
+
+/// To and From are dialled where the Request-URI has no user part (FreeSWITCH), and the last Route by strict routers (RFC
+/// 3261 section 16.4).
+#[inline(always)]
+pub(super) fn next_place<E: Env>(env: &mut E, uri: u32) -> bool {
+    if env.places().headers == 0 {
+        let headers = env.headers(uri);
+        env.places().headers = headers;
+    }
+    let places = env.places();
+    let headers = Headers(places.headers);
+    let mut value = 0;
+    if places.place < TO {
+        places.place = TO;
+        if places.named == 0 {
+            value = headers.to();
+        }
+    }
+    if value == 0 && places.place < FROM {
+        places.place = FROM;
+        if places.named == 0 && Finding(places.best).is_nothing() {
+            value = headers.from();
+        }
+    }
+    if value == 0 && places.place < ROUTE {
+        places.place = ROUTE;
+        value = headers.route();
+    }
+    if value == 0 {
+        return false;
+    }
+    let first = places.place != ROUTE;
+    let at = scan::address(address(env, value, first));
+    env.places().at = at;
+    at != 0
+}
+
+#[inline(always)]
+pub(super) fn address<E: Env>(env: &mut E, value: u32, first: bool) -> u64 {
+    if value == 0 {
+        return 0;
+    }
+    let len = env.len();
+    env.scan(ADDRESS, value, len, if first { FIRST } else { 0 })
+}
+
+/// What a target means to a source of `profile`.
+#[inline(always)]
+pub fn number<E: Env>(env: &E, profile: u32, target: Target) -> Meaning {
+    let class = match target.kind() {
+        Kind::Emergency => Class::Emergency,
+        Kind::NoUser | Kind::Other => Class::None,
+        Kind::Ambiguous | Kind::Cut => Class::Malformed,
+        Kind::User | Kind::Host => match target.shape().form() {
+            Form::Number => return env.meaning(profile, target.shape()),
+            Form::Word => Class::None,
+            Form::Malformed => Class::Malformed,
+        },
+    };
+    Meaning::of_class(env, profile, class as u32)
+}

@@ -1,0 +1,61 @@
+//! Orders, floor and policy file: steps 3 to 7 of the order of decisions.
+
+use super::{
+    Decision,
+    places::Finding,
+    source::{Asker, stop},
+};
+use crate::{
+    Class, Reason, Verdict,
+    judged::Who,
+    policy::image::{Action, Ruling},
+    sip::target::Kind,
+};
+
+/// What one place of the request gets: steps 3 to 7 of the order of decisions (orders, floor, policy file).
+///
+/// `place` is the kind of its target in the lowest byte, and 1 above it in a first fragment.
+#[inline(always)]
+pub fn rule(asker: Asker, action: Action, place: u64) -> Finding {
+    let class = action.class();
+    let fragment = place >> 8 != 0;
+    let kind = place & 0xff;
+    let decision = if kind == Kind::Cut as u64 {
+        if fragment { stop(Reason::FragmentShort) } else { asker.unreadable(Reason::Unreadable) }
+    } else if kind == Kind::Ambiguous as u64 {
+        asker.unreadable(Reason::AmbiguousTarget)
+    } else if class == Class::Emergency as u8 {
+        (Verdict::Pass, Reason::Emergency)
+    } else {
+        rule_on_number(asker, action)
+    };
+    Finding::new(decision, class)
+}
+
+#[inline(always)]
+pub(super) fn rule_on_number(asker: Asker, action: Action) -> Decision {
+    match (action.order(), asker.order()) {
+        (Ruling::Block, _) => return (Verdict::Drop, Reason::Order),
+        (Ruling::Allow, _) => return (Verdict::Pass, Reason::Allowed),
+        (_, Ruling::Block) => return (Verdict::Drop, Reason::Order),
+        (_, Ruling::Allow) => return (Verdict::Pass, Reason::Allowed),
+        _ => {}
+    }
+    if asker.is(Who::Trunk) {
+        return (Verdict::Pass, Reason::Inbound);
+    }
+    if matches!(action.floor(), Ruling::Block) && asker.0 & Asker::FLOOR != 0 {
+        return (Verdict::Drop, Reason::Floor);
+    }
+    let reason = Reason::from_u8(action.reason()).unwrap_or(Reason::BlockedPrefix);
+    match action.file() {
+        Ruling::Block if action.class() == Class::Malformed as u8 => asker.unreadable(Reason::Malformed),
+        Ruling::Block => stop(reason),
+        Ruling::Monitor => (Verdict::WouldDrop, reason),
+        Ruling::None | Ruling::Allow => match asker.file() {
+            Ruling::Block => stop(Reason::BlockedPrefix),
+            _ if action.class() == Class::None as u8 => (Verdict::Pass, Reason::NoNumber),
+            _ => (Verdict::Pass, Reason::Allowed),
+        },
+    }
+}

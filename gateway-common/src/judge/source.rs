@@ -1,0 +1,132 @@
+//! Who asks: the side of the interface, then the source table of the policy; and what that means for a stop.
+
+use super::{Decision, Side};
+use crate::{
+    Reason, Verdict,
+    addr::Addr,
+    env::Env,
+    judged::Who,
+    policy::image::{
+        ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SOURCES_V4, SOURCES_V6, SourceEntry, TRUNK_CELLS, TRUNK_HEAD,
+        TRUNKS,
+    },
+};
+
+/// Who sent the datagram, and the cell of the profile that holds for it.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub(super) asker: Asker,
+    pub(super) profile: u32,
+    pub(super) trunk: u32,
+    pub(super) addr: Addr,
+}
+
+/// What of a source matters to the rules, in one word: who it is, what an order and the file say of it, whether the
+/// rules of the file act, whether the floor is on.
+#[derive(Clone, Copy)]
+pub struct Asker(pub u64);
+
+impl Asker {
+    const ORDER: u32 = 8;
+    const FILE: u32 = 10;
+    pub(super) const FLOOR: u64 = 1 << 17;
+
+    #[inline(always)]
+    pub(super) const fn new(who: Who, entry: SourceEntry, switches: u64) -> Self {
+        let floor = if switches & FLOOR != 0 { Self::FLOOR } else { 0 };
+        Self(who as u64 | (entry.order() as u64) << Self::ORDER | (entry.file() as u64) << Self::FILE | floor)
+    }
+
+    #[inline(always)]
+    pub(super) const fn is(self, who: Who) -> bool {
+        self.0 & 0xff == who as u64
+    }
+
+    #[inline(always)]
+    pub(super) const fn order(self) -> Ruling {
+        Ruling::from_bits(self.0 >> Self::ORDER)
+    }
+
+    #[inline(always)]
+    pub(super) const fn file(self) -> Ruling {
+        Ruling::from_bits(self.0 >> Self::FILE)
+    }
+
+    /// What happens to a request that cannot be read: sources that the site vouches for are only counted.
+    #[inline(always)]
+    pub(super) const fn unreadable(self, reason: Reason) -> Decision {
+        (if self.is(Who::Unproved) { Verdict::Drop } else { Verdict::WouldDrop }, reason)
+    }
+}
+
+/// A stop by the policy file or a limit, as in enforce mode; [`settled`] says what becomes of it in monitor mode.
+#[inline(always)]
+pub(super) const fn stop(reason: Reason) -> Decision {
+    (Verdict::Drop, reason)
+}
+
+/// What acts in either mode: orders of the operator, and the floor.
+pub(super) const ALWAYS: u64 = 1 << Reason::Order as u64
+    | 1 << Reason::Floor as u64
+    | 1 << Reason::InternationalOff as u64
+    | 1 << Reason::Banned as u64
+    | 1 << Reason::Suspended as u64
+    | 1 << Reason::Shield as u64;
+
+/// Everything is decided as in enforce mode, so that monitor mode moves the same state; only here a stop by a rule of the
+/// file becomes one that would have been.
+#[inline(always)]
+pub(super) const fn settled((verdict, reason): Decision, switches: u64) -> Decision {
+    if switches & ENFORCE == 0 && matches!(verdict, Verdict::Drop) && ALWAYS >> (reason as u64 & 63) & 1 == 0 {
+        (Verdict::WouldDrop, reason)
+    } else {
+        (verdict, reason)
+    }
+}
+
+/// Who sent it: the interface's side, then the source table of the policy.
+#[inline(always)]
+pub(super) fn source<E: Env>(env: &E, addr: Addr, side: Side, ifindex: u32, switches: u64) -> Source {
+    let entry = env.source_entry(addr);
+    let profile = env.cell(PROFILES) as u32 + entry.profile() * PROFILE_CELLS;
+    let mut trunk = entry.trunk();
+    if trunk != 0 {
+        let bound = env.cell(env.cell(TRUNKS) as u32 + (trunk - 1) * TRUNK_CELLS + TRUNK_HEAD) as u32;
+        if matches!(side, Side::Lan) || bound != 0 && ifindex != 0 && bound != ifindex {
+            trunk = 0;
+        }
+    }
+    let who = match side {
+        Side::Lan => Who::Lan,
+        Side::Wan if trunk != 0 => Who::Trunk,
+        Side::Wan => Who::Unproved,
+    };
+    let asker = Asker(env.opaque(Asker::new(who, entry, switches).0));
+    Source { asker, profile, trunk, addr }
+}
+
+/// What the policy says of a source: the leaf of the source table, octet by octet.
+#[inline(always)]
+pub fn source_entry<E: Env>(env: &E, addr: Addr) -> SourceEntry {
+    let (mut node, mut word, octets) = match addr.as_v4() {
+        Some(v4) => (env.cell(SOURCES_V4), (v4 as u64) << 32, 4),
+        None => (env.cell(SOURCES_V6), addr.hi, 16),
+    };
+    let mut i = 0u32;
+    while i < octets {
+        if i == 8 {
+            word = addr.lo;
+        }
+        if node == 0 {
+            break;
+        }
+        let entry = SourceEntry(env.cell(node as u32 + (word >> 56) as u32));
+        if entry.is_leaf() {
+            return entry;
+        }
+        node = entry.0;
+        word <<= 8;
+        i = env.rolled(i + 1);
+    }
+    SourceEntry(0)
+}

@@ -1,0 +1,451 @@
+//! From a dialled string to what it means under a dial plan, and what the policy does with it.
+//!
+//! The plan is an automaton (see [`DialCell`]) that marks where a number may begin: behind an access code, behind a
+//! trunk prefix, or bare. Each such reading is looked up; one that is blocked decides, if its length is possible for its
+//! country or it is exactly a prefix of the policy. What the plan does not resolve is tried under the world's access
+//! codes: a foreign number there is suspicious.
+
+use crate::{
+    Class, Reason,
+    env::Env,
+    judged::NO_NUMBER,
+    number::shape::Shape,
+    policy::image::{
+        ACTIONS, Action, CLASS_ACTIONS, DIAL_RULES, DialCell, NUMBERS, Node, OWN_CODE, PLAN, Ruling, TRIE, VECTORS,
+        Vector, WORLD, symbol,
+    },
+};
+
+/// Symbols of a dialled string that the codes in front of a number may take up.
+const CODES: u32 = 32;
+/// Digits of E.164 (ITU-T E.164 section 6.2.1).
+const E164: u32 = 15;
+/// Octets that are read for one number: its digits, and marks between them.
+const NUMBER: u32 = 32;
+
+/// Readings of one string. Sites whose codes leave more than four are rare, and a caller who knows the codes could fill
+/// fewer.
+const READINGS: u32 = 7;
+
+const ACCESS: u64 = 1;
+const NATIONAL: u64 = 2;
+const BARE: u64 = 3;
+
+/// What a dialled string means, and what the policy does with it.
+///
+/// One word, since that is what a function of the kernel can return: the action in the lowest 24 bits, where the digits
+/// begin in the next 8, the country in 16, the calling code in front of the digits in 10, digits behind a whole number in 5.
+#[derive(Clone, Copy, Debug)]
+pub struct Meaning(pub u64);
+
+impl Meaning {
+    #[inline(always)]
+    const fn new(action: Action, at: u8, country: u16, own_code: u16) -> Self {
+        Self(action.0 & 0xff_ffff | (at as u64) << 24 | (country as u64) << 32 | (own_code as u64) << 48)
+    }
+
+    /// A class without a number behind it.
+    #[inline(always)]
+    pub fn of_class<E: Env>(env: &E, profile: u32, class: u32) -> Self {
+        Self::new(Action(env.cell(profile + CLASS_ACTIONS + class)), NO_NUMBER, 0, 0)
+    }
+
+    /// Class and rulings.
+    #[inline(always)]
+    pub const fn action(self) -> Action {
+        Action(self.0 & 0xff_ffff)
+    }
+
+    /// Where the number's digits begin in the dialled string, or [`NO_NUMBER`].
+    #[inline(always)]
+    pub const fn at(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    /// The country, from 1; 0 for none.
+    #[inline(always)]
+    pub const fn country(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    /// The calling code in front of those digits, 0 where they have it.
+    #[inline(always)]
+    pub const fn own_code(self) -> u16 {
+        (self.0 >> 48) as u16 & 0x3ff
+    }
+
+    /// Digits at the end of the string that are dialled in vain, behind a whole number.
+    #[inline(always)]
+    pub const fn surplus(self) -> u32 {
+        (self.0 >> 58 & 31) as u32
+    }
+}
+
+/// Where numbers may begin in a string, in one word: readings of a byte each in the lowest 56 bits, the first
+/// one found highest, the kind in the upper two bits of a byte and the position in its lower six; flags on top.
+#[derive(Clone, Copy)]
+pub struct Readings(pub u64);
+
+impl Readings {
+    const WHOLE: u64 = 1 << 63;
+    const CARRIER: u64 = 1 << 62;
+    const EMERGENCY: u64 = 1 << 61;
+    const HARMLESS: u64 = 1 << 60;
+    const ALL: u64 = 0xff_ffff_ffff_ffff;
+    const FULL: u64 = 0xff << 48;
+
+    #[inline(always)]
+    const fn with(self, kind: u64, at: u32) -> Self {
+        if self.0 & Self::FULL != 0 {
+            return self;
+        }
+        Self(self.0 & !Self::ALL | self.0 << 8 & Self::ALL | kind << 6 | at as u64 & 63)
+    }
+
+    #[inline(always)]
+    const fn has(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+/// The readings, and those that begin at `at`, where `octet` stands, behind `cell` of a plan.
+#[inline(always)]
+pub const fn mark(cell: DialCell, readings: Readings, at: u32, octet: u8) -> Readings {
+    let mut readings = readings;
+    // No calling code begins with a zero, and few national numbers do.
+    let zero = octet == b'0' && cell.0 & DialCell::ZERO != 0;
+    if zero || octet > b'0' && octet <= b'9' {
+        if !zero && cell.0 & DialCell::ACCESS != 0 {
+            readings = readings.with(ACCESS, at);
+        } else if !zero && cell.0 & DialCell::BARE != 0 {
+            readings = readings.with(BARE, at);
+        }
+        if cell.0 & DialCell::NATIONAL != 0 {
+            readings = readings.with(NATIONAL, at);
+        }
+    }
+    if cell.began() != 0 { readings.with(NATIONAL, at.wrapping_sub(cell.began())) } else { readings }
+}
+
+/// Walks a plan over a string.
+#[inline(always)]
+pub fn read<E: Env>(env: &E, plan: u64, shape: Shape) -> Readings {
+    let len = shape.len();
+    let mut cell = DialCell(plan);
+    let mut readings = Readings(0);
+    let mut passed = 0u64;
+    let mut at = shape.start();
+    let mut i = 0u32;
+    while i < CODES {
+        let octet = if at < len { env.dialled(at) } else { 0 };
+        passed |= cell.0;
+        readings = env.mark(cell, readings, at, octet);
+        if at >= len || cell.next() == 0 {
+            break;
+        }
+        if let Some(symbol) = symbol(octet) {
+            cell = DialCell(env.cell(cell.next() + symbol));
+        }
+        at = env.opaque(at as u64 + 1) as u32;
+        i = env.rolled(i + 1);
+    }
+    let mut flags = 0;
+    if at >= len {
+        flags |= Readings::WHOLE;
+        if cell.0 & DialCell::EMERGENCY != 0 {
+            flags |= Readings::EMERGENCY;
+        }
+        if cell.0 & DialCell::HARMLESS != 0 {
+            flags |= Readings::HARMLESS;
+        }
+    }
+    if passed & DialCell::CARRIER != 0 {
+        flags |= Readings::CARRIER;
+    }
+    Readings(readings.0 | flags)
+}
+
+/// One number looked up: its vector, its digits, and whether they are exactly a prefix of the trie; 16, 8 and 1 bits.
+#[derive(Clone, Copy)]
+pub struct Found(pub u64);
+
+impl Found {
+    #[inline(always)]
+    const fn vector(self) -> u32 {
+        self.0 as u32 & 0xffff
+    }
+
+    #[inline(always)]
+    const fn digits(self) -> u32 {
+        (self.0 >> 16) as u32 & 0xff
+    }
+
+    #[inline(always)]
+    const fn exact(self) -> bool {
+        self.0 >> 24 & 1 != 0
+    }
+}
+
+/// Looks up the digits at `at..len` (a byte each of `span`), `digits` (the third byte) of which the trie node at `from`
+/// has behind it.
+#[inline(always)]
+pub fn look_up<E: Env>(env: &E, from: u32, span: u32) -> Found {
+    let (at, len) = (span & 0xff, span >> 8 & 0xff);
+    let mut digits = span >> 16 & 0xff;
+    let mut node = Node(env.cell(from));
+    let mut vector = node.vector();
+    let mut depth = digits;
+    let mut i = 0u32;
+    while i < NUMBER {
+        let here = at + i;
+        if here >= len {
+            break;
+        }
+        let octet = env.dialled(here);
+        if octet == b'*' || octet == b'#' {
+            break;
+        }
+        let digit = octet.wrapping_sub(b'0');
+        if digit < 10 {
+            digits += 1;
+            node = match node.child(digit as u32) {
+                Some(child) => Node(env.cell(child)),
+                None => Node(0),
+            };
+            if node.vector() != 0 {
+                vector = node.vector();
+                depth = digits;
+            }
+        }
+        digits = env.opaque(digits as u64) as u32;
+        node = Node(env.opaque(node.0));
+        vector = env.opaque(vector as u64) as u32;
+        depth = env.opaque(depth as u64) as u32;
+        i = env.rolled(i + 1);
+    }
+    let exact = vector != 0 && depth == digits;
+    Found((vector & 0xffff) as u64 | ((digits & 0xff) as u64) << 16 | (exact as u64) << 24)
+}
+
+/// What a string of digits means to a source of `profile`, the cell index of its profile.
+#[inline(always)]
+pub fn meaning<E: Env>(env: &E, profile: u32, shape: Shape) -> Meaning {
+    let numbers = env.cell(profile + NUMBERS);
+    let own = env.readings(env.cell(profile + PLAN), shape);
+    if own.has(Readings::EMERGENCY) {
+        return Meaning::of_class(env, profile, Class::Emergency as u32);
+    }
+    let rules = env.cell(profile + DIAL_RULES) as u32;
+    if rules != 0 {
+        let rule = env.dial_rule(rules, shape);
+        if rule != 0 {
+            return Meaning::new(Action(rule), NO_NUMBER, 0, 0);
+        }
+    }
+    if is_own(numbers, own, shape) {
+        return Meaning::of_class(env, profile, Class::None as u32);
+    }
+    let best = best(env, profile, own, shape, 0);
+    if !best.is_none() {
+        return best.meaning(env, profile);
+    }
+    if own.has(Readings::CARRIER) {
+        return Meaning::of_class(env, profile, Class::CarrierService as u32);
+    }
+    let mut world = env.readings(env.cell(WORLD), shape);
+    // Longer than any national number, so a foreign one without any access code.
+    let national_max = (numbers >> 16 & 0xff) as u32;
+    if shape.digits() > 10 && shape.digits() > national_max {
+        world = world.with(BARE, shape.start());
+    }
+    let best = self::best(env, profile, world, shape, FOREIGN);
+    if !best.is_none() {
+        let answer = Action(env.cell(profile + CLASS_ACTIONS + Class::Suspicious as u32));
+        return Meaning::new(answer.suspicious(best.action()), NO_NUMBER, 0, 0);
+    }
+    Meaning::of_class(env, profile, Class::Unknown as u32)
+}
+
+/// Own extensions and harmless services: they mean something only as a whole.
+#[inline(always)]
+fn is_own(numbers: u64, readings: Readings, shape: Shape) -> bool {
+    let (shortest, longest) = ((numbers & 0xff) as u32, (numbers >> 8 & 0xff) as u32);
+    let extension = shape.digits() == shape.len() && shape.len() >= shortest && shape.len() <= longest;
+    extension || readings.has(Readings::HARMLESS)
+}
+
+/// The action of the longest `dial:` rule that the string begins with, 0 for none.
+#[inline(always)]
+pub fn dial_rule<E: Env>(env: &E, start: u32, shape: Shape) -> u64 {
+    let mut cell = DialCell(start as u64);
+    let mut rule = 0;
+    let mut i = 0u32;
+    while i < CODES {
+        if i >= shape.len() || cell.next() == 0 {
+            break;
+        }
+        if let Some(symbol) = symbol(env.dialled(i)) {
+            cell = DialCell(env.cell(cell.next() + symbol));
+            if cell.rule() != 0 {
+                rule = cell.rule();
+            }
+        }
+        rule = env.opaque(rule);
+        cell = DialCell(env.opaque(cell.0));
+        i = env.rolled(i + 1);
+    }
+    rule
+}
+
+/// What one reading weighs, in one word: the action in the lowest 24 bits, where its digits begin in 6, the country in
+/// 10, the calling code in front of the digits in 10, too many digits in 1, no other reading counts in 1, the rank in 4, the
+/// digits behind a whole number in 5.
+#[derive(Clone, Copy)]
+pub struct Weight(pub u64);
+
+impl Weight {
+    const AT: u32 = 24;
+    const COUNTRY: u32 = 30;
+    const CODE: u32 = 40;
+    const OVERLONG: u64 = 1 << 50;
+    const LAST: u64 = 1 << 51;
+    const RANK: u32 = 52;
+    const SURPLUS: u32 = 56;
+
+    #[inline(always)]
+    const fn rank(self) -> u64 {
+        self.0 >> Self::RANK & 15
+    }
+
+    #[inline(always)]
+    const fn is_none(self) -> bool {
+        self.rank() == 0
+    }
+
+    #[inline(always)]
+    const fn action(self) -> Action {
+        Action(self.0 & 0xff_ffff)
+    }
+
+    #[inline(always)]
+    fn meaning<E: Env>(self, env: &E, profile: u32) -> Meaning {
+        if self.0 & Self::OVERLONG != 0 {
+            return Meaning::of_class(env, profile, Class::Malformed as u32);
+        }
+        Meaning::new(
+            self.action(),
+            (self.0 >> Self::AT & 63) as u8,
+            (self.0 >> Self::COUNTRY & 0x3ff) as u16,
+            (self.0 >> Self::CODE & 0x3ff) as u16 | ((self.0 >> Self::SURPLUS & 31) as u16) << 10,
+        )
+    }
+}
+
+/// In a word with a reading: only a foreign number counts.
+const FOREIGN: u64 = 1 << 8;
+/// In a word with a reading: where the string begins with a plus, one higher, in the byte above.
+const PLUS: u32 = 16;
+/// In a word with a reading: the length of the string, in the byte above.
+const LENGTH: u32 = 24;
+
+/// The reading that decides: one that is blocked, else the first of the strongest kind that is possible.
+#[inline(always)]
+fn best<E: Env>(env: &E, profile: u32, readings: Readings, shape: Shape, foreign: u64) -> Weight {
+    let plus = if shape.plus() || shape.start() > 0 { shape.start() as u64 + 1 } else { 0 };
+    let string = foreign | plus << PLUS | (shape.len() as u64) << LENGTH;
+    let mut best = Weight(0);
+    let mut r = 0u32;
+    while r < READINGS {
+        let reading = readings.0 >> (48 - 8 * r) & 0xff;
+        r = env.rolled(r + 1);
+        if reading != 0 {
+            let weight = env.weigh(profile, reading | string);
+            if weight.rank() > best.rank() {
+                best = weight;
+            }
+            best = Weight(env.opaque(best.0));
+            if weight.0 & Weight::LAST != 0 {
+                break;
+            }
+        }
+    }
+    best
+}
+
+/// Weighs one reading of a string; see `best` for the word.
+#[inline(always)]
+pub fn weigh<E: Env>(env: &E, profile: u32, word: u64) -> Weight {
+    let (kind, at) = (word >> 6 & 3, word & 63);
+    let own_code = env.cell(profile + OWN_CODE);
+    let numbers = env.cell(profile + NUMBERS);
+    let length = (word >> LENGTH & 0xff) as u32;
+    let national = kind == NATIONAL;
+    let from = if national { own_code as u32 & 0xff_ffff } else { env.cell(TRIE) as u32 };
+    let digits = if national { (own_code >> 24 & 0xff) as u32 } else { 0 };
+    let found = env.look_up(from, at as u32 | length << 8 | digits << 16);
+    if found.vector() == 0 {
+        return Weight(0);
+    }
+    let vector = Vector(env.cell(env.cell(VECTORS) as u32 + found.vector()));
+    let action = Action(env.cell(env.cell(profile + ACTIONS) as u32 + found.vector()));
+    let mut possible = found.digits() >= vector.min();
+    let national_max = (numbers >> 16 & 0xff) as u32;
+    if national && found.digits() > national_max || kind == BARE && vector.country() == 0 {
+        possible = false;
+    }
+    let foreign = word & FOREIGN != 0;
+    if foreign {
+        let own_country = (numbers >> 32) as u16;
+        let is_foreign = action.class() == Class::International as u8 && vector.country() != own_country
+            || action.class() == Class::NonGeographic as u8;
+        if !is_foreign || found.digits() > E164 {
+            return Weight(0);
+        }
+    }
+    let decides = (possible || found.exact() && !foreign) && action.blocks();
+    if !decides && !possible {
+        return Weight(0);
+    }
+    let rank = if decides { 4 } else { 4 - kind };
+    // A plus in front of a number that may be whole leaves no other reading.
+    let plus = word >> PLUS & 0xff;
+    let last = decides || plus != 0 && plus == at && found.digits() <= vector.max();
+    let mut weight = action.0 & 0xff_ffff
+        | at << Weight::AT
+        | ((vector.country() & 0x3ff) as u64) << Weight::COUNTRY
+        | rank << Weight::RANK;
+    if national {
+        weight |= (own_code >> 32 & 0x3ff) << Weight::CODE;
+    }
+    if found.digits() > E164 {
+        // Exchanges take no notice of what is dialled behind a whole number.
+        let surplus = (found.digits() - if vector.max() == 0 { E164 } else { vector.max() }) as u64;
+        weight |= if decides { (surplus & 31) << Weight::SURPLUS } else { Weight::OVERLONG };
+    }
+    if last {
+        weight |= Weight::LAST;
+    }
+    Weight(weight)
+}
+
+impl Action {
+    const AS_INTERNATIONAL: u64 = 1 << 24;
+
+    /// The answer of `suspicious` that follows what the number would get if it were international.
+    pub const fn as_international(self) -> Self {
+        Self(self.0 | Self::AS_INTERNATIONAL)
+    }
+
+    /// This answer for a suspicious string of which the worst reading gets `worst`.
+    #[inline(always)]
+    const fn suspicious(self, worst: Self) -> Self {
+        let file = if self.0 & Self::AS_INTERNATIONAL != 0 { worst.file() } else { self.file() };
+        let file = match file {
+            Ruling::Allow => Ruling::None,
+            other => other,
+        };
+        let class = Class::Suspicious as u8;
+        let order = if matches!(self.order(), Ruling::None) { worst.order() } else { self.order() };
+        Self::new(class, order, worst.floor(), file, Reason::Suspicious as u8)
+    }
+}

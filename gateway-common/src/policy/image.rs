@@ -1,0 +1,345 @@
+//! The policy image: one array of words that holds everything a reload changes.
+//!
+//! The kernel reads slot 0 of an outer map once a packet and works on that array only, so a packet sees one policy,
+//! entirely. Offsets are cell indices; zero means "nothing" everywhere.
+
+/// Cells of an image: 32 MiB.
+pub const CELLS: u32 = 1 << 22;
+
+/// What cell [`FORMAT`] holds: `TG` and the version of this layout.
+pub const FORMAT_V1: u64 = 0x5447_0001;
+
+/// Format of the image.
+pub const FORMAT: u32 = 0;
+/// Generation in the low half, switches ([`ENFORCE`] and so on) in the high half.
+pub const SWITCHES: u32 = 1;
+/// Node of the source table for IPv4, and for IPv6.
+pub const SOURCES_V4: u32 = 2;
+/// See [`SOURCES_V4`].
+pub const SOURCES_V6: u32 = 3;
+/// Root of the E.164 trie.
+pub const TRIE: u32 = 4;
+/// First vector: [`Vector`] by number.
+pub const VECTORS: u32 = 5;
+/// First profile, [`PROFILE_CELLS`] each.
+pub const PROFILES: u32 = 6;
+/// First limit, [`LIMIT_CELLS`] each.
+pub const LIMITS: u32 = 7;
+/// First trunk, [`TRUNK_CELLS`] each.
+pub const TRUNKS: u32 = 8;
+/// Start state of the automaton of the world's access codes.
+pub const WORLD: u32 = 9;
+/// Emission interval and tolerance, in nanoseconds, of emergency calls of an unproved source.
+pub const EMERGENCY: u32 = 10;
+/// Emission interval and tolerance, in nanoseconds, of packets of an unproved source.
+pub const CEILING: u32 = 12;
+/// Bit map of the SIP ports: bit `port & 63` of cell `PORTS + port / 64`.
+pub const PORTS: u32 = 64;
+/// First cell behind the header.
+pub const BODY: u32 = PORTS + 1024;
+
+/// The rules of the file act.
+pub const ENFORCE: u64 = 1 << 32;
+/// The floor is on.
+pub const FLOOR: u64 = 1 << 33;
+
+/// Cells of a profile.
+pub const PROFILE_CELLS: u32 = 32;
+/// Start state of the profile's dial plan; the flags of the empty string above, as in [`DialCell`].
+pub const PLAN: u32 = 0;
+/// Trie node of the own calling code (24 bits), the code's digits (8 bits at 24), the code itself (16 bits at 32).
+pub const OWN_CODE: u32 = 1;
+/// Shortest and longest extension (8 bits each, 0: none), longest national number with its calling code (8 bits),
+/// own country (16 bits at 32).
+pub const NUMBERS: u32 = 2;
+/// Start state of the automaton of `dial:` rules; 0 where there are none.
+pub const DIAL_RULES: u32 = 3;
+/// Numbers of the limits, from 1, a byte each, 0 behind the last.
+pub const PROFILE_LIMITS: u32 = 4;
+/// The profile's row of actions, by vector number.
+pub const ACTIONS: u32 = 5;
+/// Actions of the classes, by class number.
+pub const CLASS_ACTIONS: u32 = 8;
+
+/// Cells of a limit.
+pub const LIMIT_CELLS: u32 = 4;
+/// Name of the limit (32 bits: a hash that survives a swap), key kind (8 bits at 32), method or 0 (8 bits at 40),
+/// class + 1 or 0 (8 bits at 48), what happens over it (8 bits at 56).
+pub const LIMIT_HEAD: u32 = 0;
+/// Emission interval, nanoseconds.
+pub const LIMIT_INTERVAL: u32 = 1;
+/// Tolerance, nanoseconds.
+pub const LIMIT_TOLERANCE: u32 = 2;
+
+/// Cells of a trunk.
+pub const TRUNK_CELLS: u32 = 4;
+/// Interface index the trunk's calls arrive on, or 0 for any; limit name above (32 bits at 32).
+pub const TRUNK_HEAD: u32 = 0;
+/// Emission interval, nanoseconds; 0 for no rate.
+pub const TRUNK_INTERVAL: u32 = 1;
+/// Tolerance, nanoseconds; the highest bit set where the rate drops.
+pub const TRUNK_TOLERANCE: u32 = 2;
+
+/// What shares one allowance of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Key {
+    /// One source.
+    Source = 1,
+    /// One network.
+    Network = 2,
+    /// All unproved sources together.
+    Unproved = 3,
+    /// Everything.
+    All = 4,
+}
+
+/// What happens over a limit: the packet is dropped.
+pub const OVER_DROP: u64 = 1;
+/// What happens over a limit: it is counted and told.
+pub const OVER_WARN: u64 = 2;
+
+/// A node of the source table is 256 cells, one per octet of the address; a cell is a node or a [`SourceEntry`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceEntry(pub u64);
+
+impl SourceEntry {
+    const LEAF: u64 = 1 << 63;
+
+    /// A leaf.
+    #[inline(always)]
+    pub const fn new(profile: u8, trunk: u8, order: Ruling, file: Ruling) -> Self {
+        Self(Self::LEAF | profile as u64 | (trunk as u64) << 8 | (order as u64) << 16 | (file as u64) << 18)
+    }
+
+    /// Whether this cell is a leaf.
+    #[inline(always)]
+    pub const fn is_leaf(self) -> bool {
+        self.0 & Self::LEAF != 0
+    }
+
+    /// Number of the profile.
+    #[inline(always)]
+    pub const fn profile(self) -> u32 {
+        (self.0 & 0xff) as u32
+    }
+
+    /// Number of the trunk from 1, or 0.
+    #[inline(always)]
+    pub const fn trunk(self) -> u32 {
+        (self.0 >> 8 & 0xff) as u32
+    }
+
+    /// What an order says of the source.
+    #[inline(always)]
+    pub const fn order(self) -> Ruling {
+        Ruling::from_bits(self.0 >> 16)
+    }
+
+    /// What the file says of the source.
+    #[inline(always)]
+    pub const fn file(self) -> Ruling {
+        Ruling::from_bits(self.0 >> 18)
+    }
+}
+
+/// What a rule says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ruling {
+    /// Nothing.
+    #[default]
+    None = 0,
+    /// Let it go on.
+    Allow = 1,
+    /// Stop it.
+    Block = 2,
+    /// Count it as one that would be stopped.
+    Monitor = 3,
+}
+
+impl Ruling {
+    /// The ruling in the two lowest bits.
+    #[inline(always)]
+    pub const fn from_bits(bits: u64) -> Self {
+        match bits & 3 {
+            0 => Self::None,
+            1 => Self::Allow,
+            2 => Self::Block,
+            _ => Self::Monitor,
+        }
+    }
+}
+
+/// What a profile does with a number: class, rulings and the reason of the file's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Action(pub u64);
+
+impl Action {
+    /// An action.
+    pub const fn new(class: u8, order: Ruling, floor: Ruling, file: Ruling, reason: u8) -> Self {
+        Self(class as u64 | (order as u64) << 4 | (floor as u64) << 6 | (file as u64) << 8 | (reason as u64) << 16)
+    }
+
+    /// The class, as its number.
+    #[inline(always)]
+    pub const fn class(self) -> u8 {
+        (self.0 & 15) as u8
+    }
+
+    /// What an order of the operator says.
+    #[inline(always)]
+    pub const fn order(self) -> Ruling {
+        Ruling::from_bits(self.0 >> 4)
+    }
+
+    /// What the floor says.
+    #[inline(always)]
+    pub const fn floor(self) -> Ruling {
+        Ruling::from_bits(self.0 >> 6)
+    }
+
+    /// What the policy file says.
+    #[inline(always)]
+    pub const fn file(self) -> Ruling {
+        Ruling::from_bits(self.0 >> 8)
+    }
+
+    /// The reason of the file's ruling, as its number.
+    #[inline(always)]
+    pub const fn reason(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    /// Whether something stops such a call, if it acts.
+    #[inline(always)]
+    pub const fn blocks(self) -> bool {
+        match self.order() {
+            Ruling::Block => true,
+            Ruling::Allow => false,
+            Ruling::None | Ruling::Monitor => {
+                matches!(self.floor(), Ruling::Block) || matches!(self.file(), Ruling::Block)
+            }
+        }
+    }
+}
+
+/// What a number is, whoever asks: country, possible lengths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Vector(pub u64);
+
+impl Vector {
+    /// A vector. `country` counts from 1, 0 for none; `min` and `max` are digits of a whole number, calling code
+    /// included.
+    pub const fn new(country: u16, min: u8, max: u8) -> Self {
+        Self(country as u64 | (min as u64) << 16 | (max as u64) << 24)
+    }
+
+    /// The country, from 1; 0 for none.
+    #[inline(always)]
+    pub const fn country(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// The least number of digits that can be dialled, calling code included.
+    #[inline(always)]
+    pub const fn min(self) -> u32 {
+        (self.0 >> 16 & 0xff) as u32
+    }
+
+    /// The greatest number of digits of a whole number, calling code included; 0 where nobody knows.
+    #[inline(always)]
+    pub const fn max(self) -> u32 {
+        (self.0 >> 24 & 0xff) as u32
+    }
+}
+
+/// A node of the E.164 trie: where its children begin, which digits have one, and the vector of the prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Node(pub u64);
+
+impl Node {
+    /// A node. Children stand one behind the other from `children` on, in the order of their digits.
+    pub const fn new(children: u32, digits: u16, vector: u16) -> Self {
+        Self(children as u64 & 0xff_ffff | (digits as u64 & 0x3ff) << 24 | (vector as u64) << 40)
+    }
+
+    /// The child for `digit`, if there is one.
+    #[inline(always)]
+    pub const fn child(self, digit: u32) -> Option<u32> {
+        let digits = (self.0 >> 24) as u32 & 0x3ff;
+        if digits >> digit & 1 == 0 {
+            return None;
+        }
+        let below = digits & ((1 << digit) - 1);
+        Some((self.0 as u32 & 0xff_ffff) + below.count_ones())
+    }
+
+    /// The vector of the prefix, 0 where it has none of its own.
+    #[inline(always)]
+    pub const fn vector(self) -> u32 {
+        (self.0 >> 40) as u32 & 0xffff
+    }
+}
+
+/// A cell of a dial automaton: a state is sixteen of them, one per [`symbol`]; 0 is a dead end.
+///
+/// The flags say what the string up to and including the symbol is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DialCell(pub u64);
+
+impl DialCell {
+    /// Exactly an emergency number.
+    pub const EMERGENCY: u64 = 1 << 24;
+    /// Exactly a service that is never stopped, such as a disaster message board.
+    pub const HARMLESS: u64 = 1 << 25;
+    /// An access code ends here: E.164 digits follow.
+    pub const ACCESS: u64 = 1 << 26;
+    /// A trunk prefix ends here: a national number follows.
+    pub const NATIONAL: u64 = 1 << 27;
+    /// E.164 digits follow without any access code.
+    pub const BARE: u64 = 1 << 28;
+    /// A carrier code ends here or earlier, and no access code has followed yet.
+    pub const CARRIER: u64 = 1 << 29;
+    /// An access code that is the plus.
+    pub const PLUS: u64 = 1 << 30;
+    /// The national number that follows may begin with a zero: the plan has no trunk prefix.
+    pub const ZERO: u64 = 1 << 31;
+    /// In a dial plan: how many digits ago a national number began, if its head ends here.
+    pub const BACK: u64 = 15 << 32;
+
+    /// The flags of a cell on which a head of `digits` digits ends.
+    pub const fn back(digits: u64) -> u64 {
+        (digits & 15) << 32
+    }
+
+    /// How many digits ago a national number began; 0 for none.
+    #[inline(always)]
+    pub const fn began(self) -> u32 {
+        (self.0 >> 32 & 15) as u32
+    }
+
+    /// The next state.
+    #[inline(always)]
+    pub const fn next(self) -> u32 {
+        self.0 as u32 & 0xff_ffff
+    }
+
+    /// The number of the `dial:` rule's action, in an automaton of rules.
+    #[inline(always)]
+    pub const fn rule(self) -> u64 {
+        self.0 >> 32
+    }
+}
+
+/// What a dial automaton reads: digits are themselves.
+#[inline(always)]
+pub const fn symbol(c: u8) -> Option<u32> {
+    match c {
+        b'0'..=b'9' => Some((c - b'0') as u32),
+        b'*' => Some(10),
+        b'#' => Some(11),
+        b'+' => Some(12),
+        _ => None,
+    }
+}

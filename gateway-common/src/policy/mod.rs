@@ -1,0 +1,3 @@
+//! The compiled policy.
+
+pub mod image;

@@ -1,0 +1,96 @@
+//! The window over a message, and the automata that run over it.
+//!
+//! Text is read by automata whose whole step is one function of scalars (`step`): the verifier of Linux 6.1 merges all
+//! paths at the call, so a loop over the window costs it a few instructions an octet. The state is one word; the loop
+//! tests one bit of it.
+
+use crate::sip::{
+    scan,
+    target::{self, Target},
+};
+
+/// Octets of a message that are read, the same for every reader; what lies behind is not seen.
+pub const WINDOW: u32 = 2048;
+
+/// Octets of a dialled string that are kept, a power of two; longer ones are malformed.
+pub const DIALLED: usize = 64;
+
+/// The bit of an automaton's state that ends its loop.
+pub const STOP: u64 = 1 << 63;
+
+/// A message in the window, and the dialled string read from it.
+#[expect(clippy::len_without_is_empty, reason = "an empty message is read like any other")]
+pub trait Text {
+    /// Octets of the message within the window.
+    fn len(&self) -> u32;
+
+    /// Whether the message ends within the window.
+    fn is_whole(&self) -> bool;
+
+    /// The octet at `at`, `None` from `len` on.
+    fn octet(&self, at: u32) -> Option<u8>;
+
+    /// Eight octets from `at`, which is at most `len`, the first in the lowest byte; zero from `len` on.
+    fn word(&self, at: u32) -> u64;
+
+    /// The octet of the dialled string at `at & 63`.
+    fn dialled(&self, at: u32) -> u8;
+
+    /// Sets the octet of the dialled string at `at & 63`.
+    fn set_dialled(&mut self, at: u32, octet: u8);
+
+    /// The value, of which neither the compiler nor the verifier knows anything any more: paths that differ only in it
+    /// merge.
+    fn opaque(&self, value: u64) -> u64;
+
+    /// A loop's counter, which the compiler shall not unroll; the verifier still sees it count.
+    fn rolled(&self, counter: u32) -> u32;
+
+    /// One step of an automaton; see [`scan::step`].
+    #[inline(always)]
+    fn step(&self, machine: u32, state: u64, octet: u32, at: u32) -> u64 {
+        scan::step(machine, state, octet, at)
+    }
+
+    /// Runs `machine` from `at` to `end` or until it stops, and returns its last state.
+    #[inline(always)]
+    fn scan(&mut self, machine: u32, at: u32, end: u32, state: u64) -> u64 {
+        scan::run(self, machine, at, end, state)
+    }
+
+    /// Runs the automaton of dialled strings from `at` to `end`; see [`crate::number::shape`].
+    #[inline(always)]
+    fn dial(&mut self, at: u32, end: u32, state: u64) -> u64 {
+        crate::number::shape::run(self, at, end, state)
+    }
+
+    /// Reads the URI that begins at `at`; see [`target::read`].
+    #[inline(always)]
+    fn target(&mut self, at: u32) -> Target {
+        target::read(self, at)
+    }
+
+    /// Reads a routing number; see [`target::read_value`].
+    #[inline(always)]
+    fn routing_number(&mut self, at: u32, context_at: u32) -> Target {
+        target::read_value(self, at, context_at)
+    }
+
+    /// Walks the headers behind the start line that `at` is in; see [`crate::sip::headers`].
+    #[inline(always)]
+    fn headers(&mut self, at: u32) -> u64 {
+        crate::sip::headers::walk(self, at).0
+    }
+
+    /// Notes the header in one line; see [`crate::sip::headers::header`].
+    #[inline(always)]
+    fn header(&mut self, line: u32, found: u64) -> u64 {
+        crate::sip::headers::header(self, line, found)
+    }
+
+    /// The start of the line behind the one that `at` is in, or `len`.
+    #[inline(always)]
+    fn next_line(&mut self, at: u32) -> u32 {
+        crate::sip::headers::next_line(self, at)
+    }
+}

@@ -1,0 +1,389 @@
+//! From the Ethernet frame to the datagram: one bounded walk over the headers.
+//!
+//! Nothing behind the IP total length or the UDP length is ever read. A tunnel is entered once; the addresses are then
+//! the inner ones.
+
+use crate::addr::Addr;
+
+/// A cursor over the frame. Reads are relative to the cursor and `None` past the end; skipping past the end is allowed
+/// and makes every later read `None`. The kernel's implementation keeps packet pointers, the host's a slice.
+pub trait Frame: Sized {
+    /// One octet.
+    fn u8(&self, at: usize) -> Option<u8>;
+    /// Two octets in network order.
+    fn u16(&self, at: usize) -> Option<u16>;
+    /// Four octets in network order.
+    fn u32(&self, at: usize) -> Option<u32>;
+    /// Eight octets in network order.
+    fn u64(&self, at: usize) -> Option<u64>;
+    /// Moves the cursor on by at most 2,047 octets.
+    fn skip(&mut self, octets: usize);
+    /// Octets between the start of the frame and the cursor.
+    fn offset(&self) -> u32;
+    /// A value of which the verifier knows nothing any more, where that matters: paths that differ only in it merge.
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        value
+    }
+    /// A loop's counter, which the compiler shall not unroll, where that matters.
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        counter
+    }
+}
+
+/// Octets of a frame within which its headers must lie.
+pub const HEADERS: usize = 2048;
+
+/// Where a datagram is, and between whom it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Source address, of the innermost header read.
+    pub src: Addr,
+    /// Destination address, of the innermost header read.
+    pub dst: Addr,
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+    /// Where the payload begins, in octets from the start of the frame.
+    pub at: u32,
+    /// Octets of payload, by UDP and IP length.
+    pub len: u32,
+    /// The first fragment of several.
+    pub first_fragment: bool,
+    /// TCP instead of UDP.
+    pub tcp: bool,
+}
+
+/// What the walk found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// A UDP datagram or TCP segment.
+    Datagram(Datagram),
+    /// A later fragment.
+    LaterFragment,
+    /// An encapsulation that is not read.
+    Unparsed,
+    /// Neither UDP nor TCP over IP, or too short to be anything.
+    Other,
+    /// Extension headers or a tunnel, which only the deep walk reads.
+    Deep,
+}
+
+const ETH_IPV4: u16 = 0x0800;
+const ETH_IPV6: u16 = 0x86dd;
+const ETH_VLAN: u16 = 0x8100;
+const ETH_QINQ: u16 = 0x88a8;
+const ETH_PPPOE: u16 = 0x8864;
+const ETH_MPLS: u16 = 0x8847;
+const ETH_MPLS_MULTICAST: u16 = 0x8848;
+
+const IP_HOP_BY_HOP: u8 = 0;
+const IP_IPIP: u8 = 4;
+const IP_TCP: u8 = 6;
+const IP_UDP: u8 = 17;
+const IP_IPV6: u8 = 41;
+const IP_ROUTING: u8 = 43;
+const IP_FRAGMENT: u8 = 44;
+const IP_GRE: u8 = 47;
+const IP_DESTINATION: u8 = 60;
+
+/// UDP port of VXLAN (RFC 7348).
+const VXLAN: u16 = 4789;
+
+/// IPv6 extension headers read before the chain counts as unparsed.
+pub const EXTENSIONS: u32 = 6;
+
+/// Walks from the Ethernet header to the transport payload, through extension headers and one tunnel.
+#[inline(always)]
+pub fn walk<F: Frame>(frame: &mut F) -> Walk {
+    walk_to::<F, true>(frame)
+}
+
+/// The same for the headers of nearly every packet, by moves the verifier follows in packet memory; [`Walk::Deep`] for
+/// the rest. Whatever else it answers, [`walk`] answers too.
+#[inline(always)]
+pub fn walk_shallow<F: Frame>(frame: &mut F) -> Walk {
+    walk_to::<F, false>(frame)
+}
+
+#[inline(always)]
+fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F) -> Walk {
+    let Some(mut ether) = frame.u16(12) else {
+        return Walk::Other;
+    };
+    frame.skip(14);
+    for _ in 0..2 {
+        if ether == ETH_VLAN || ether == ETH_QINQ {
+            let Some(inner) = frame.u16(2) else {
+                return Walk::Other;
+            };
+            ether = inner;
+            frame.skip(4);
+        }
+    }
+    if ether == ETH_PPPOE {
+        // RFC 2516: version, type and code, session, length; then the PPP protocol in two octets.
+        let Some(code) = frame.u16(0) else { return Walk::Other };
+        let Some(ppp) = frame.u16(6) else { return Walk::Other };
+        if code != 0x1100 {
+            return Walk::Other;
+        }
+        ether = match ppp {
+            0x0021 => ETH_IPV4,
+            0x0057 => ETH_IPV6,
+            _ => return Walk::Other,
+        };
+        frame.skip(8);
+    }
+    let mut depth = 0u32;
+    while depth < 2 {
+        let outer = match ether {
+            ETH_IPV4 => ipv4(frame),
+            ETH_IPV6 => ipv6::<F, DEEP>(frame),
+            ETH_VLAN | ETH_QINQ | ETH_MPLS | ETH_MPLS_MULTICAST => return Walk::Unparsed,
+            // RFC 1042: below 0x600 the field is a length, and LLC/SNAP follows.
+            0..0x600 => return Walk::Unparsed,
+            _ => return Walk::Other,
+        };
+        let ip = match outer {
+            Ok(ip) => ip,
+            Err(end) => return end,
+        };
+        match ip.protocol {
+            IP_UDP => return udp(frame, &ip),
+            IP_TCP => return tcp(frame, &ip),
+            _ if ip.first_fragment => return Walk::Other,
+            IP_IPIP | IP_IPV6 | IP_GRE if !DEEP => return Walk::Deep,
+            IP_IPIP => ether = ETH_IPV4,
+            IP_IPV6 => ether = ETH_IPV6,
+            IP_GRE => match gre(frame) {
+                Some(inner) => ether = inner,
+                None => return Walk::Other,
+            },
+            _ => return Walk::Other,
+        }
+        ether = frame.opaque(ether as u64) as u16;
+        depth = frame.rolled(depth + 1);
+    }
+    Walk::Unparsed
+}
+
+struct Ip {
+    src: Addr,
+    dst: Addr,
+    protocol: u8,
+    /// Octets behind the header, by its own length field.
+    len: u32,
+    first_fragment: bool,
+}
+
+#[inline(always)]
+fn ipv4<F: Frame>(frame: &mut F) -> Result<Ip, Walk> {
+    let Some(head) = frame.u32(0) else { return Err(Walk::Other) };
+    let Some(fragment) = frame.u16(6) else { return Err(Walk::Other) };
+    let Some(protocol) = frame.u8(9) else { return Err(Walk::Other) };
+    let Some(src) = frame.u32(12) else { return Err(Walk::Other) };
+    let Some(dst) = frame.u32(16) else { return Err(Walk::Other) };
+    let header = (head >> 24 & 15) << 2;
+    let total = head & 0xffff;
+    if head >> 28 != 4 || header < 20 || total < header {
+        return Err(Walk::Other);
+    }
+    if fragment & 0x1fff != 0 {
+        return Err(Walk::LaterFragment);
+    }
+    frame.skip(header as usize);
+    Ok(Ip {
+        src: Addr::v4(src),
+        dst: Addr::v4(dst),
+        protocol,
+        len: total - header,
+        first_fragment: fragment & 0x2000 != 0,
+    })
+}
+
+#[inline(always)]
+fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F) -> Result<Ip, Walk> {
+    let Some(head) = frame.u8(0) else { return Err(Walk::Other) };
+    let Some(payload) = frame.u16(4) else { return Err(Walk::Other) };
+    let Some(next) = frame.u8(6) else { return Err(Walk::Other) };
+    let Some(src_hi) = frame.u64(8) else { return Err(Walk::Other) };
+    let Some(src_lo) = frame.u64(16) else { return Err(Walk::Other) };
+    let Some(dst_hi) = frame.u64(24) else { return Err(Walk::Other) };
+    let Some(dst_lo) = frame.u64(32) else { return Err(Walk::Other) };
+    if head >> 4 != 6 {
+        return Err(Walk::Other);
+    }
+    frame.skip(40);
+    let mut ip = Ip {
+        src: Addr { hi: src_hi, lo: src_lo },
+        dst: Addr { hi: dst_hi, lo: dst_lo },
+        protocol: next,
+        len: payload as u32,
+        first_fragment: false,
+    };
+    let mut i = 0u32;
+    while i < EXTENSIONS {
+        match ip.protocol {
+            IP_HOP_BY_HOP | IP_ROUTING | IP_DESTINATION | IP_FRAGMENT if !DEEP => return Err(Walk::Deep),
+            IP_HOP_BY_HOP | IP_ROUTING | IP_DESTINATION => {
+                let Some(next) = frame.u8(0) else { return Err(Walk::Other) };
+                let Some(words) = frame.u8(1) else { return Err(Walk::Other) };
+                let octets = (words as u32 + 1) << 3;
+                if octets > ip.len {
+                    return Err(Walk::Other);
+                }
+                ip.protocol = next;
+                ip.len -= octets;
+                // One header is at most 2,048 octets long; the cursor moves by less than that at once.
+                frame.skip((octets - 8) as usize);
+                frame.skip(8);
+            }
+            IP_FRAGMENT => {
+                let Some(next) = frame.u8(0) else { return Err(Walk::Other) };
+                let Some(offset) = frame.u16(2) else { return Err(Walk::Other) };
+                if offset & 0xfff8 != 0 {
+                    return Err(Walk::LaterFragment);
+                }
+                if ip.len < 8 {
+                    return Err(Walk::Other);
+                }
+                ip.protocol = next;
+                ip.len -= 8;
+                // An atomic fragment (RFC 6946) is whole.
+                ip.first_fragment |= offset & 1 != 0;
+                frame.skip(8);
+            }
+            _ => return Ok(ip),
+        }
+        let next = ip.protocol as u64 | (ip.len as u64) << 8 | (ip.first_fragment as u64) << 32;
+        let next = frame.opaque(next);
+        ip.protocol = next as u8;
+        ip.len = (next >> 8) as u32 & 0xff_ffff;
+        ip.first_fragment = next >> 32 != 0;
+        i = frame.rolled(i + 1);
+    }
+    match ip.protocol {
+        IP_HOP_BY_HOP | IP_ROUTING | IP_DESTINATION | IP_FRAGMENT => Err(Walk::Unparsed),
+        _ => Ok(ip),
+    }
+}
+
+/// RFC 2784 and 2890: flags say which of checksum, key and sequence number follow. Returns the inner EtherType.
+#[inline(always)]
+fn gre<F: Frame>(frame: &mut F) -> Option<u16> {
+    let flags = frame.u16(0)?;
+    let ether = frame.u16(2)?;
+    if flags & 0x4fff != 0 {
+        return None;
+    }
+    let mut octets = 4;
+    if flags & 0x8000 != 0 {
+        octets += 4;
+    }
+    if flags & 0x2000 != 0 {
+        octets += 4;
+    }
+    if flags & 0x1000 != 0 {
+        octets += 4;
+    }
+    frame.skip(octets);
+    Some(ether)
+}
+
+#[inline(always)]
+fn udp<F: Frame>(frame: &mut F, ip: &Ip) -> Walk {
+    let Some(ports) = frame.u32(0) else { return Walk::Other };
+    let Some(length) = frame.u16(4) else { return Walk::Other };
+    if ip.len < 8 {
+        return Walk::Other;
+    }
+    let length = length as u32;
+    // RFC 768: the length covers the header. A first fragment holds less than it says.
+    if length < 8 || (length > ip.len && !ip.first_fragment) {
+        return Walk::Other;
+    }
+    let whole = if length < ip.len { length } else { ip.len };
+    frame.skip(8);
+    if ports & 0xffff == VXLAN as u32 {
+        return Walk::Unparsed;
+    }
+    Walk::Datagram(Datagram {
+        src: ip.src,
+        dst: ip.dst,
+        sport: (ports >> 16) as u16,
+        dport: ports as u16,
+        at: frame.offset(),
+        len: whole - 8,
+        first_fragment: ip.first_fragment,
+        tcp: false,
+    })
+}
+
+#[inline(always)]
+fn tcp<F: Frame>(frame: &mut F, ip: &Ip) -> Walk {
+    let Some(ports) = frame.u32(0) else { return Walk::Other };
+    let Some(offset) = frame.u8(12) else { return Walk::Other };
+    let header = (offset as u32 >> 4) << 2;
+    if header < 20 || header > ip.len {
+        return Walk::Other;
+    }
+    frame.skip(header as usize);
+    Walk::Datagram(Datagram {
+        src: ip.src,
+        dst: ip.dst,
+        sport: (ports >> 16) as u16,
+        dport: ports as u16,
+        at: frame.offset(),
+        len: ip.len - header,
+        first_fragment: ip.first_fragment,
+        tcp: true,
+    })
+}
+
+/// A frame in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    frame: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Slice<'a> {
+    /// A cursor at the start of `frame`, of which no more than [`HEADERS`] octets are read.
+    pub fn new(frame: &'a [u8]) -> Self {
+        Self { frame: frame.get(..HEADERS).unwrap_or(frame), at: 0 }
+    }
+
+    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let start = self.at.checked_add(at)?;
+        self.frame.get(start..start.checked_add(N)?)?.try_into().ok()
+    }
+}
+
+impl Frame for Slice<'_> {
+    fn u8(&self, at: usize) -> Option<u8> {
+        self.array::<1>(at).map(|[a]| a)
+    }
+
+    fn u16(&self, at: usize) -> Option<u16> {
+        self.array(at).map(u16::from_be_bytes)
+    }
+
+    fn u32(&self, at: usize) -> Option<u32> {
+        self.array(at).map(u32::from_be_bytes)
+    }
+
+    fn u64(&self, at: usize) -> Option<u64> {
+        self.array(at).map(u64::from_be_bytes)
+    }
+
+    fn skip(&mut self, octets: usize) {
+        self.at += octets;
+    }
+
+    fn offset(&self) -> u32 {
+        self.at as u32
+    }
+}
