@@ -1,0 +1,415 @@
+//! The kernel's environment: policy image, limiter cells, clock.
+
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg};
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use gateway_common::{
+    addr::Addr,
+    env::{self, Cells, Env},
+    judge::{self, Asker, Charge, Finding, Places, Side},
+    judged::Judged,
+    limit::{CellKey, gcra},
+    number::{
+        plan::{self, Found, Meaning, Readings, Weight},
+        shape::Shape,
+    },
+    policy::image::{Action, CELLS, DialCell, SourceEntry},
+    sip::target::Target,
+    text::Text,
+};
+
+use crate::{
+    maps::{Image, LIMITS},
+    window::{Window, masked, rolled},
+};
+
+/// BPF_NOEXIST: an insert that finds the key fails.
+const NOEXIST: u64 = 1;
+
+const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to another image");
+
+/// Everything one packet needs.
+pub(crate) struct Kernel {
+    pub(crate) window: Window,
+    pub(crate) image: *const Image,
+    /// Nanoseconds, 0 until read.
+    pub(crate) now: u64,
+}
+
+impl Text for Kernel {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        self.window.len()
+    }
+
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.window.is_whole()
+    }
+
+    #[inline(always)]
+    fn octet(&self, at: u32) -> Option<u8> {
+        self.window.octet(at)
+    }
+
+    #[inline(always)]
+    fn word(&self, at: u32) -> u64 {
+        self.window.word(at)
+    }
+
+    #[inline(always)]
+    fn dialled(&self, at: u32) -> u8 {
+        self.window.dialled(at)
+    }
+
+    #[inline(always)]
+    fn set_dialled(&mut self, at: u32, octet: u8) {
+        self.window.set_dialled(at, octet);
+    }
+
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        self.window.opaque(value)
+    }
+
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        self.window.rolled(counter)
+    }
+
+    #[inline(always)]
+    fn step(&self, machine: u32, state: u64, octet: u32, at: u32) -> u64 {
+        self.window.step(machine, state, octet, at)
+    }
+
+    #[inline(always)]
+    fn scan(&mut self, machine: u32, at: u32, end: u32, state: u64) -> u64 {
+        self.window.scan(machine, at, end, state)
+    }
+
+    #[inline(always)]
+    fn dial(&mut self, at: u32, end: u32, state: u64) -> u64 {
+        self.window.dial(at, end, state)
+    }
+
+    #[inline(always)]
+    fn target(&mut self, at: u32) -> Target {
+        self.window.target(at)
+    }
+
+    #[inline(always)]
+    fn routing_number(&mut self, at: u32, context_at: u32) -> Target {
+        self.window.routing_number(at, context_at)
+    }
+
+    #[inline(always)]
+    fn headers(&mut self, at: u32) -> u64 {
+        self.window.headers(at)
+    }
+
+    #[inline(always)]
+    fn header(&mut self, line: u32, found: u64) -> u64 {
+        self.window.header(line, found)
+    }
+
+    #[inline(always)]
+    fn next_line(&mut self, at: u32) -> u32 {
+        self.window.next_line(at)
+    }
+}
+
+impl Env for Kernel {
+    #[inline(always)]
+    fn cell(&self, index: u32) -> u64 {
+        let index = masked!(index, 4194303);
+        // SAFETY: the map gave the pointer; the index is masked to the image, and a reader never sees it change.
+        unsafe { *(&raw const (*self.image).cells).cast::<u64>().add(index) }
+    }
+
+    #[inline(always)]
+    fn meaning(&self, profile: u32, shape: Shape) -> Meaning {
+        Meaning(tg_meaning(self.image, profile, shape.0))
+    }
+
+    #[inline(always)]
+    fn readings(&self, plan: u64, shape: Shape) -> Readings {
+        Readings(tg_readings(self.image, plan, shape.0))
+    }
+
+    #[inline(always)]
+    fn mark(&self, cell: DialCell, readings: Readings, at: u32, octet: u8) -> Readings {
+        Readings(tg_mark(cell.0, readings.0, at, octet as u32))
+    }
+
+    #[inline(always)]
+    fn dial_rule(&self, start: u32, shape: Shape) -> u64 {
+        tg_dial_rule(self.image, start, shape.0)
+    }
+
+    #[inline(always)]
+    fn weigh(&self, profile: u32, word: u64) -> Weight {
+        Weight(tg_weigh(self.image, profile, word))
+    }
+
+    #[inline(always)]
+    fn look_up(&self, from: u32, span: u32) -> Found {
+        Found(tg_look_up(self.image, from, span))
+    }
+
+    #[inline(always)]
+    fn place(&mut self, profile: u32, asker: Asker, request: u64) -> bool {
+        tg_place(self.image, profile, asker.0, request) != 0
+    }
+
+    #[inline(always)]
+    fn places(&mut self) -> &mut Places {
+        // SAFETY: as in `judged`.
+        unsafe { &mut (*self.window.scratch).places }
+    }
+
+    #[inline(always)]
+    fn number(&self, profile: u32, target: Target) -> Meaning {
+        Meaning(tg_number(self.image, profile, target.head, target.shape))
+    }
+
+    #[inline(always)]
+    fn rule(&self, asker: Asker, action: Action, place: u64) -> Finding {
+        Finding(tg_rule(asker.0, action.0, place))
+    }
+
+    #[inline(always)]
+    fn limit(&mut self, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
+        tg_limit(self.image, profile, asker.0, charge.0, now)
+    }
+
+    #[inline(always)]
+    fn source_entry(&self, addr: Addr) -> SourceEntry {
+        SourceEntry(tg_source(self.image, addr.hi, addr.lo))
+    }
+
+    #[inline(always)]
+    fn now(&mut self) -> u64 {
+        if self.now == 0 {
+            // SAFETY: the helper has no preconditions.
+            self.now = unsafe { bpf_ktime_get_ns() };
+        }
+        self.now
+    }
+
+    #[inline(always)]
+    fn is_over(&mut self, key: &CellKey, now: u64, tolerance: u64) -> bool {
+        tg_is_over(named(key), key.value, now, tolerance) != 0
+    }
+
+    #[inline(always)]
+    fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
+        tg_take(named(key), key.value, now, interval, tolerance) != 0
+    }
+
+    #[inline(always)]
+    fn judged(&mut self) -> &mut Judged {
+        // SAFETY: the map gave the pointer, and nothing else on this CPU uses the record while the program runs.
+        unsafe { &mut (*self.window.scratch).judged }
+    }
+
+    #[inline(always)]
+    fn keep_dialled(&mut self) {
+        let scratch = self.window.scratch;
+        // SAFETY: as in `judged`; both arrays are of the same length, and do not overlap.
+        unsafe {
+            let from = (&raw const (*scratch).dialled).cast::<[u64; 8]>();
+            let to = (&raw mut (*scratch).judged.dialled).cast::<[u64; 8]>();
+            core::ptr::copy_nonoverlapping(from, to, 1);
+        }
+    }
+}
+
+/// The environment of an exported function that works on the image.
+#[inline(always)]
+fn with_image(image: *const Image) -> Option<Kernel> {
+    // The compiler sees only callers that pass an image and would take the check away, which the verifier needs.
+    let mut image = image;
+    // SAFETY: a register moved to itself.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) image) };
+    if image.is_null() {
+        return None;
+    }
+    Some(Kernel { window: Window::of_this_cpu()?, image, now: 0 })
+}
+
+/// Judges the message in the window: verdict and reason, a byte each. `arrival` is the interface index, and 1 above it on
+/// the LAN side.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_judge(image: *const Image, now: u64, arrival: u64) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    env.now = now;
+    let side = if arrival >> 32 != 0 { Side::Lan } else { Side::Wan };
+    // SAFETY: the map gave the pointer, and nothing else on this CPU uses the scratch while the program runs.
+    let datagram = unsafe { (*env.window.scratch).datagram };
+    let (verdict, reason) = judge::judge(&mut env, &datagram, side, arrival as u32);
+    verdict as u64 | (reason as u64) << 8
+}
+
+/// What a dialled string means.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_meaning(image: *const Image, profile: u32, shape: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => plan::meaning(&env, profile, Shape(shape)).0,
+        None => 0,
+    }
+}
+
+/// Where numbers may begin.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_readings(image: *const Image, plan: u64, shape: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => plan::read(&env, plan, Shape(shape)).0,
+        None => 0,
+    }
+}
+
+/// The readings that begin at one octet.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_mark(cell: u64, readings: u64, at: u32, octet: u32) -> u64 {
+    plan::mark(DialCell(cell), Readings(readings), at, octet as u8).0
+}
+
+/// The rule on a dialled string.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_dial_rule(image: *const Image, start: u32, shape: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => plan::dial_rule(&env, start, Shape(shape)),
+        None => 0,
+    }
+}
+
+/// What one reading weighs.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_weigh(image: *const Image, profile: u32, word: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => plan::weigh(&env, profile, word).0,
+        None => 0,
+    }
+}
+
+/// The vector of a number.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_look_up(image: *const Image, from: u32, span: u32) -> u64 {
+    match with_image(image) {
+        Some(env) => plan::look_up(&env, from, span).0,
+        None => 0,
+    }
+}
+
+/// Judges one place of a request: 1 if there is another.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_place(image: *const Image, profile: u32, asker: u64, request: u64) -> u64 {
+    match with_image(image) {
+        Some(mut env) => judge::place(&mut env, profile, Asker(asker), request) as u64,
+        None => 0,
+    }
+}
+
+/// What a target means.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_number(image: *const Image, profile: u32, head: u64, shape: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => judge::number(&env, profile, Target { head, shape }).0,
+        None => 0,
+    }
+}
+
+/// What one place of a request gets.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_rule(asker: u64, action: u64, place: u64) -> u64 {
+    judge::rule(Asker(asker), Action(action), place).0
+}
+
+/// Whether one limit refuses.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_limit(image: *const Image, profile: u32, asker: u64, charge: u64, now: u64) -> u64 {
+    match with_image(image) {
+        Some(mut env) => judge::limit(&mut env, profile, Asker(asker), Charge(charge), now),
+        None => 0,
+    }
+}
+
+/// What the policy says of a source.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_source(image: *const Image, hi: u64, lo: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => judge::source_entry(&env, Addr { hi, lo }).0,
+        None => 0,
+    }
+}
+
+/// Limit and kind of a key in one word, since a function takes at most five arguments.
+#[inline(always)]
+fn named(key: &CellKey) -> u64 {
+    key.limit as u64 | (key.kind as u64) << 32
+}
+
+/// The limiter cells, and the one last asked for.
+struct Table {
+    cell: *mut u64,
+}
+
+impl Cells for Table {
+    #[inline(always)]
+    fn tat(&mut self, key: &CellKey) -> u64 {
+        match LIMITS.get_ptr_mut(key) {
+            Some(cell) => {
+                self.cell = cell;
+                // SAFETY: the map gave the pointer; an aligned word is read whole.
+                unsafe { core::ptr::read_volatile(cell) }
+            }
+            None => {
+                self.cell = core::ptr::null_mut();
+                0
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool {
+        if self.cell.is_null() {
+            return LIMITS.insert(key, new, NOEXIST).is_ok();
+        }
+        // SAFETY: the map gave the pointer in `tat`; a cell that is evicted meanwhile stays readable until the program
+        // ends (RCU), and a write to it is lost, as if the cell had been evicted a moment later.
+        unsafe { atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(self.cell, old, new).1 }
+    }
+
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        rolled(counter)
+    }
+}
+
+/// Whether a cell is over its limit.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_is_over(named: u64, value: u64, now: u64, tolerance: u64) -> u64 {
+    let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
+    gcra::is_over(Table { cell: core::ptr::null_mut() }.tat(&key), now, tolerance) as u64
+}
+
+/// Takes one from a cell.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_take(named: u64, value: u64, now: u64, interval: u64, tolerance: u64) -> u64 {
+    let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
+    env::take(&mut Table { cell: core::ptr::null_mut() }, &key, now, interval, tolerance) as u64
+}
