@@ -1,0 +1,148 @@
+//! What only the whole policy can show: references, contradictions, and what could reach an emergency call.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Entry, Limit, Network, Profile, Trunk,
+    keys::{nearest, shown},
+    problem::{Complaint, Report},
+    profile::Written,
+    region::emergency_numbers,
+    section::Span,
+};
+use crate::what::What;
+
+/// The policy compiler numbers profiles with eight bits.
+const MOST_PROFILES: usize = 256;
+/// Warnings of one kind told of one profile.
+const TOLD: usize = 20;
+
+/// Every limit that a profile names exists, and every limit is named.
+pub(super) fn limits(report: &mut Report<'_>, written: &[Written], limits: &[(Span, Limit)]) {
+    let mut used = HashSet::new();
+    for profile in written {
+        let mut own = HashSet::new();
+        for (span, name) in profile.limits.iter().flatten() {
+            used.insert(name.as_str());
+            if !own.insert(name.as_str()) {
+                report.warn(span, Complaint::new(format!("limits has {name:?} twice"), "remove one of the two"));
+            }
+            if limits.iter().any(|(_, limit)| limit.name == *name) {
+                continue;
+            }
+            let remedy = match nearest(name, limits.iter().map(|(_, limit)| limit.name.as_str())) {
+                Some(near) => format!("write {near:?}"),
+                None => format!("write [limit.{}] with key and rate, or remove the name", shown(name)),
+            };
+            report.missing(span, Complaint::new(format!("there is no limit {:?}", shown(name)), remedy));
+        }
+    }
+    for (span, limit) in limits {
+        if !used.contains(limit.name.as_str()) {
+            let message = format!("nothing uses limit.{}", limit.name);
+            let remedy = format!("write limits = [{:?}] in the profile it is meant for, or remove it", limit.name);
+            report.missing(span, Complaint::new(message, remedy));
+        }
+    }
+}
+
+/// Every source belongs to one profile, or to one trunk on one interface.
+pub(super) fn sources(report: &mut Report<'_>, written: &[Written], trunks: &[(Trunk, Vec<(Span, Network)>)]) {
+    let mut owner: HashMap<(Network, Option<&str>), String> = HashMap::new();
+    let mut networks: HashMap<Network, String> = HashMap::new();
+    let twice = |network: &Network, first: &str| {
+        Complaint::new(format!("{network} already belongs to {first}"), format!("remove it here or from {first}"))
+    };
+    for (trunk, sources) in trunks {
+        let name = format!("trunk.{}", shown(&trunk.name));
+        for (span, network) in sources {
+            let on = trunk.interface.as_deref();
+            // Without an interface a trunk is met on every one, so it shares its source with no other trunk.
+            let clash = match on {
+                Some(_) => owner.get(&(*network, on)).or_else(|| owner.get(&(*network, None))),
+                None => networks.get(network),
+            };
+            if let Some(first) = clash {
+                report.problem(span, twice(network, first));
+            }
+            owner.insert((*network, on), name.clone());
+            networks.insert(*network, name.clone());
+        }
+    }
+    for profile in written {
+        for (span, network) in &profile.sources {
+            if let Some(first) = networks.get(network) {
+                report.problem(span, twice(network, first));
+            } else {
+                networks.insert(*network, format!("profile.{}", shown(&profile.name)));
+            }
+        }
+    }
+}
+
+pub(super) fn profiles(report: &mut Report<'_>, written: &[Written], merged: &[Profile], own_numbers: &[String]) {
+    if let Some(extra) = written.get(MOST_PROFILES) {
+        let message = format!("{} profiles, and the kernel can tell {MOST_PROFILES} apart", written.len());
+        report.problem(&extra.span, Complaint::new(message, "give sources with the same rules one profile"));
+    }
+    for profile in merged {
+        emergency(report, profile);
+        contradictions(report, profile);
+        own_side(report, profile, own_numbers);
+    }
+}
+
+/// No entry may name what an emergency call dials, alone or behind an outside line or a service code.
+fn emergency(report: &mut Report<'_>, profile: &Profile) {
+    let numbers: Vec<&str> = emergency_numbers(&profile.region)
+        .iter()
+        .copied()
+        .chain(profile.emergency.iter().map(String::as_str))
+        .collect();
+    for entry in &profile.block {
+        let What::Dial(keys) = &entry.what else {
+            continue;
+        };
+        let wrapped = profile
+            .outside_line
+            .iter()
+            .chain(&profile.service_codes)
+            .filter_map(|code| keys.strip_prefix(code.as_str()))
+            .find_map(|rest| numbers.iter().find(|number| **number == rest));
+        let reached = numbers.iter().find(|number| number.starts_with(keys.as_str())).or(wrapped);
+        if let Some(number) = reached {
+            let message = format!("{} would drop an emergency call ({number})", entry.what);
+            let remedy = "remove it, or write more digits of what is to be blocked";
+            report.problem_at_place(&entry.place, Complaint::new(message, remedy));
+        }
+    }
+}
+
+fn contradictions(report: &mut Report<'_>, profile: &Profile) {
+    if profile.allow.is_empty() {
+        return;
+    }
+    let allowed: HashMap<&What, &Entry> = profile.allow.iter().map(|entry| (&entry.what, entry)).collect();
+    let both = profile.block.iter().filter_map(|entry| allowed.get(&entry.what).map(|allow| (entry, allow)));
+    for (entry, allow) in both.take(TOLD) {
+        let message = format!("{} is in allow and, at {}, in block: on a tie block holds", entry.what, entry.place);
+        report.warn_at_place(&allow.place, Complaint::new(message, "remove one of the two"));
+    }
+}
+
+/// Blocking one's own country or number is more often a slip than a wish.
+fn own_side(report: &mut Report<'_>, profile: &Profile, own_numbers: &[String]) {
+    for entry in &profile.block {
+        let hit = match &entry.what {
+            What::Country(code) => (*code == profile.region).then(|| "the profile's own country".to_owned()),
+            What::Prefix(digits) => {
+                own_numbers.iter().find(|n| n.starts_with(digits.as_str())).map(|n| format!("your own number +{n}"))
+            }
+            _ => None,
+        };
+        if let Some(hit) = hit {
+            let message = format!("{} blocks {hit}", entry.what);
+            report.warn_at_place(&entry.place, Complaint::new(message, "remove it unless that is meant"));
+        }
+    }
+}

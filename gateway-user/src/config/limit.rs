@@ -1,0 +1,229 @@
+//! `[trunk.*]`, `[emergency]`, `[ceiling]` and `[limit.*]`: everything with a rate.
+
+use std::time::Duration;
+
+use gateway_common::{Class, Method};
+
+use super::{
+    Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
+    keys::{Kind, join, nearest, shown},
+    problem::{Complaint, Report},
+    section::{Named, Section, Span},
+    values::{self, PerTime},
+};
+
+/// The largest burst: more than a second of line rate serves nobody.
+const MOST_BURST: u32 = 1_000_000;
+/// A bucket that takes longer to refill is a window, and its cell would outlive its memory.
+const LONGEST_REFILL: Duration = Duration::from_secs(31 * 86_400);
+
+/// Methods that complete or end what was allowed to begin: dropping one leaves a call hanging.
+const NEVER_LIMITED: [Method; 4] = [Method::Ack, Method::Bye, Method::Cancel, Method::Prack];
+
+/// `key` and `burst` together; without `burst`, a whole allowance at once, or `burst_factor` of it.
+fn rate(report: &mut Report<'_>, section: &Section<'_>, key: &str, burst_factor: u32) -> Option<Rate> {
+    let written = section.parsed(report, key, values::rate);
+    let burst = section.number(report, "burst", 1, MOST_BURST);
+    if let (None, Some(span)) = (section.span(key), section.span("burst")) {
+        report
+            .missing(&span, Complaint::new(format!("burst without {key}"), format!("write {key} = \"10/s\" as well")));
+    }
+    let PerTime { count, per } = written?;
+    let burst = burst.unwrap_or_else(|| count.saturating_mul(burst_factor).clamp(1, MOST_BURST));
+    let refill = per.as_secs().saturating_mul(u64::from(burst)) / u64::from(count);
+    if refill > LONGEST_REFILL.as_secs() {
+        let span = section.span("burst").or_else(|| section.span(key)).unwrap_or_default();
+        let message = format!("a burst of {burst} at this rate takes more than 31 days to fill again");
+        report.problem(&span, Complaint::new(message, "write a smaller burst or a higher rate"));
+        return None;
+    }
+    Some(Rate { count, per, burst })
+}
+
+/// `[emergency]`: the flood bucket of sources that nobody knows.
+pub(super) fn emergency(report: &mut Report<'_>, top: &Section<'_>) -> Rate {
+    let section = top.section(report, "emergency", Kind::Emergency);
+    rate(report, &section, "unproved", 1).unwrap_or(Rate { count: 3, per: Duration::from_secs(10), burst: 3 })
+}
+
+/// `[ceiling]`: packets of unproved sources on the SIP ports.
+pub(super) fn ceiling(report: &mut Report<'_>, top: &Section<'_>) -> Rate {
+    let section = top.section(report, "ceiling", Kind::Ceiling);
+    rate(report, &section, "unproved", 4).unwrap_or(Rate { count: 50, per: Duration::from_secs(1), burst: 200 })
+}
+
+fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over) -> Over {
+    let words = [("drop", Over::Drop), ("warn", Over::Warn), ("ban", Over::Ban), ("suspend", Over::Suspend)];
+    let chosen = section.choice(report, "over", &words).unwrap_or(otherwise);
+    let later = words.iter().find(|(_, word)| *word == chosen && matches!(word, Over::Ban | Over::Suspend));
+    if let (Some((word, _)), Some(span)) = (later, section.span("over")) {
+        report.problem(
+            &span,
+            Complaint::new(
+                format!("over = {word:?} is not supported by this version"),
+                r#"write over = "drop" or over = "warn""#,
+            ),
+        );
+    }
+    chosen
+}
+
+fn own_name(report: &mut Report<'_>, named: &Named<'_>) -> String {
+    if let Err(complaint) = values::name(named.name) {
+        report.problem(&named.span, complaint);
+    }
+    named.name.to_owned()
+}
+
+/// The trunks, each source with the place where it stands.
+pub(super) fn trunks(
+    report: &mut Report<'_>,
+    top: &Section<'_>,
+    interfaces: &[Interface],
+) -> Vec<(Trunk, Vec<(Span, Network)>)> {
+    let mut out = Vec::new();
+    for named in top.named(report, "trunk", Kind::Trunk) {
+        let section = &named.section;
+        let name = own_name(report, &named);
+        let sources = section.parsed_list(report, "sources", trunk_source).unwrap_or_default();
+        if section.span("sources").is_none() {
+            let message = format!("trunk.{} has no sources", shown(&name));
+            report.missing(&named.span, Complaint::new(message, format!("write {}", Kind::Trunk.example("sources"))));
+        }
+        let interface = section.text(report, "interface");
+        if let Some((span, interface)) = &interface {
+            known_interface(report, span, interface, interfaces);
+        }
+        let trunk = Trunk {
+            sources: sources.iter().map(|(_, network)| *network).collect(),
+            interface: interface.map(|(_, name)| name.to_owned()),
+            rate: rate(report, section, "rate", 1),
+            over: over(report, section, Over::Warn),
+            name,
+        };
+        if let (None, Some(span)) = (section.span("rate"), section.span("over")) {
+            report.missing(
+                &span,
+                Complaint::new("over without rate", format!("write {} as well", Kind::Trunk.example("rate"))),
+            );
+        }
+        out.push((trunk, sources));
+    }
+    out
+}
+
+/// No destination rule holds for what a trunk sends, so a trunk must not be everybody.
+fn trunk_source(text: &str) -> Result<Network, Complaint> {
+    let network: Network = text.parse()?;
+    if network.prefix_len == 0 {
+        let message = format!("{network} would make every source a trunk, and no rule would hold");
+        return Err(Complaint::new(message, "write the addresses that your provider sends from"));
+    }
+    Ok(network)
+}
+
+fn known_interface(report: &mut Report<'_>, span: &Span, name: &str, interfaces: &[Interface]) {
+    match interfaces.iter().find(|i| i.name == name) {
+        Some(Interface { role: Role::Wan, .. }) => {}
+        Some(Interface { role: Role::Lan, .. }) => {
+            let message = format!("interface {name} has role lan, where every source is the site's own");
+            report.warn(
+                span,
+                Complaint::new(
+                    message,
+                    format!("write role = \"wan\" in [interface.{name}] if the trunk arrives there"),
+                ),
+            );
+        }
+        None => {
+            let message = format!("interface {:?} is not in this file", shown(name));
+            let remedy = match nearest(name, interfaces.iter().map(|i| i.name.as_str())) {
+                Some(near) => format!("write interface = {near:?}"),
+                None => format!("write [interface.{}] as well, or remove the key for any wan interface", shown(name)),
+            };
+            report.missing(span, Complaint::new(message, remedy));
+        }
+    }
+}
+
+/// The limits, each with the place of its name.
+pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, Limit)> {
+    let mut out = Vec::new();
+    for named in top.named(report, "limit", Kind::Limit) {
+        let name = own_name(report, &named);
+        let section = &named.section;
+        for key in ["key", "rate"] {
+            // A limit by windows has no rate; that windows are refused is said already.
+            if section.span(key).is_none() && section.span("windows").is_none() {
+                let message = format!("limit.{} has no {key}", shown(&name));
+                report.missing(&named.span, Complaint::new(message, format!("write {}", Kind::Limit.example(key))));
+            }
+        }
+        let key = section.parsed(report, "key", limit_key);
+        let method = section.parsed(report, "method", method);
+        let class = section.parsed(report, "class", class);
+        if let (Some(method), Some(_), Some(span)) = (method, class, section.span("class"))
+            && !method.makes_call()
+        {
+            let message = format!("{} makes no call, so it has no class", method.as_str());
+            report.problem(&span, Complaint::new(message, r#"remove class, or write method = "INVITE""#));
+        }
+        let over = over(report, section, Over::Drop);
+        let ban = section.parsed(report, "ban", values::duration);
+        if let (Some(span), true) = (section.span("ban"), over != Over::Ban) {
+            report.warn(&span, Complaint::new("ban has no effect: this limit does not ban", "remove it"));
+        }
+        // A stand-in where the rate is wrong: that is a problem of its own, and the name must still resolve.
+        let rate = rate(report, section, "rate", 1).unwrap_or(Rate { count: 1, per: Duration::from_secs(1), burst: 1 });
+        let key = key.unwrap_or(LimitKey::Source);
+        out.push((named.span, Limit { name, key, method, class, rate, over, ban }));
+    }
+    out
+}
+
+fn limit_key(text: &str) -> Result<LimitKey, Complaint> {
+    if text == "line" {
+        let message = "key = \"line\" is not supported by this version";
+        return Err(Complaint::new(message, r#"write key = "source" to limit each source"#));
+    }
+    super::section::choose(
+        text,
+        &[
+            ("source", LimitKey::Source),
+            ("network", LimitKey::Network),
+            ("unproved", LimitKey::Unproved),
+            ("all", LimitKey::All),
+        ],
+    )
+}
+
+fn method(text: &str) -> Result<Method, Complaint> {
+    let upper = text.to_ascii_uppercase();
+    let Some(method) = Method::from_name(&upper) else {
+        let names = || Method::ALL.iter().filter(|m| !NEVER_LIMITED.contains(m)).map(|m| m.as_str());
+        let near = names().map(|name| (strsim::damerau_levenshtein(&upper, name), name)).filter(|(d, _)| *d <= 2).min();
+        let remedy =
+            near.map_or_else(|| format!("write one of {}", join(names())), |(_, name)| format!("write {name:?}"));
+        return Err(Complaint::new(format!("{:?} is no SIP method", shown(text)), remedy));
+    };
+    if NEVER_LIMITED.contains(&method) {
+        let message = format!("{upper} is never limited: without it a call could not be ended");
+        return Err(Complaint::new(message, r#"write method = "INVITE", or remove the limit"#));
+    }
+    if upper == text {
+        Ok(method)
+    } else {
+        Err(Complaint::new(format!("{text:?} is not in capital letters"), format!("write {upper:?}")))
+    }
+}
+
+fn class(text: &str) -> Result<Class, Complaint> {
+    let all = Class::ALL.map(|class| (class.as_str(), class));
+    match super::section::choose(text, &all)? {
+        Class::Emergency => Err(Complaint::new(
+            "a limit of this class would drop an emergency call",
+            "remove it: [emergency] unproved is the one bucket for emergency calls",
+        )),
+        class => Ok(class),
+    }
+}

@@ -1,0 +1,208 @@
+//! Policies with something wrong: each is told with its line, its cause and its remedy.
+
+use super::{bad, read, warnings};
+
+/// A policy, the line of its only problem, and parts of cause and remedy.
+type Case = (&'static str, usize, &'static str, &'static str);
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    // Names.
+    ("mood = \"monitor\"", 1, "unknown key or section \"mood\"", "write mode = \"monitor\""),
+    ("\n[sip]\nport = [5060]", 3, "unknown key \"port\"", "write ports = [5060, 5061]"),
+    ("[sip]\nflavour = 1", 2, "unknown key \"flavour\"", "known here are ports, tcp, redirects"),
+    ("[sip]\nmode = \"enforce\"", 2, "unknown key \"mode\"", "the top of the file"),
+    ("region = \"JP\"", 1, "unknown key or section \"region\"", "write it in [site]"),
+    ("[profiles.default]\nblock = []", 1, "\"profiles\"", "[profile.default]"),
+    ("[profile.default.class]\ninternation = \"block\"", 2, "\"internation\"", "international = "),
+    ("[profile.default.class]\nemergency = \"block\"", 2, "class emergency has no answer: such calls pass", "remove it"),
+    ("[site]\nsip = 3", 2, "unknown key \"sip\"", "write [sip]"),
+    ("profile = 3", 1, "profile takes a section with a name, not the number 3", "[profile.default]"),
+    ("[profile]\nblock = [\"SL\"]", 2, "[profile] needs a name", "[profile.default]"),
+    ("[interface.\"eth 0\"]", 1, "\"eth 0\" cannot be the name of an interface", "ip link"),
+    ("[limit.\"a b\"]\nkey = \"all\"\nrate = \"1/s\"\n[profile.default]\nlimits = [\"a b\"]", 1, "\"a b\" is no name", "hyphens"),
+    // Types and words.
+    ("mode = true", 1, "mode takes a string in quotes, not true", "write mode = \"monitor\""),
+    ("mode = \"enforced\"", 1, "\"enforced\" is not one of monitor, enforce", "write \"enforce\""),
+    ("mode = \"on\"", 1, "\"on\"", "\"monitor\" or \"enforce\""),
+    ("floor = \"yes\"", 1, "floor takes true or false, not the string \"yes\"", "floor = true"),
+    ("[interface.eth0]\nrole = \"inside\"", 2, "wan, lan", "\"wan\" or \"lan\""),
+    ("[sip]\nports = 5060", 2, "ports takes a list of port numbers, not the number 5060", "ports = [5060, 5061]"),
+    ("[sip]\nports = []", 2, "no port carries SIP", "ports = [5060]"),
+    ("[sip]\nports = [5060, 0]", 2, "the number 0 is no port", "from 1 to 65535"),
+    ("[sip]\nports = [\n5060,\n70000]", 4, "70000 is no port", "from 1 to 65535"),
+    ("[sip]\nports = [5060, \"5061\"]", 2, "the string \"5061\" is no port", "without quotes"),
+    ("[sip]\nports = [5060, 5060]", 2, "port 5060 stands twice", "remove one"),
+    ("[sip]\ntcp = \"drop\"", 2, "inspect, deny, pass", "write"),
+    // Site.
+    ("[site]\nregion = \"jp\"", 2, "\"jp\" is no region", "write \"JP\""),
+    ("[site]\nregion = \"Japan\"", 2, "\"Japan\" is no region", "ISO 3166-1"),
+    ("[site]\nregion = \"XX\"", 2, "\"XX\" is no region", "\"ZZ\" for none"),
+    ("[site]\nextensions = 3", 2, "extensions takes a string in quotes", "extensions = \"2-5\""),
+    ("[site]\nextensions = \"5-2\"", 2, "runs backwards", "write \"2-5\""),
+    ("[site]\nextensions = \"0-3\"", 2, "\"0-3\"", "\"2-5\""),
+    ("[site]\nown_numbers = [\"0312345678\"]", 2, "\"0312345678\" is no number", "country code"),
+    ("[site]\nown_numbers = [\"+81-3-1234-5678\"]", 2, "not a plus and digits", "\"+81312345678\""),
+    ("[site]\nown_numbers = \"+81312345678\"", 2, "not a single string", "own_numbers = [\"+81312345678\"]"),
+    // Profiles.
+    ("[profile.default]\nblock = [\"232\"]", 2, "\"232\" can mean two things", "+232 for the country code, or dial:232"),
+    ("[profile.default]\nblock = [\"010232\"]", 2, "can mean two things", "dial:010232"),
+    ("[profile.default]\nblock = [232]", 2, "block takes strings in quotes, not the number 232", "block = [\"SL\""),
+    ("[profile.default]\nblock = \"SL\"", 2, "not a single string", "block = [\"SL\"]"),
+    ("[profile.default]\nblock = [\"sl\"]", 2, "\"sl\" is not in capital letters", "write SL"),
+    ("[profile.default]\nblock = [\"QX\"]", 2, "\"QX\" is no country", "ISO 3166-1"),
+    ("[profile.default]\nblock = [\"\"]", 2, "nothing is named", "+232"),
+    ("[profile.default]\nblock = [\"+0232\"]", 2, "begins with 0", "country code after the plus"),
+    ("[profile.default]\nblock = [\"international\"]", 2, "international is no destination", "class.international = \"block\""),
+    ("[profile.default]\nblock = [\"198.51.100.0/24\"]", 2, "is no destination", "tollgate block 198.51.100.0/24"),
+    ("[profile.default]\nblock = [\"line:203\"]", 2, "line:203 is no destination", "--line 203"),
+    ("[profile.default]\nallow = [\"line:203\"]", 2, "line:203 is no destination", "tollgate allow WHAT --line 203"),
+    ("[site]\nregion = \"JP\"\n[profile.default]\nblock = [\"dial:11\"]", 4, "dial:11 would drop an emergency call (110)", "more digits"),
+    ("[site]\nregion = \"JP\"\n[profile.default]\nblock = [\"dial:119\"]", 4, "would drop an emergency call (119)", "remove it"),
+    ("[site]\nregion = \"JP\"\n[profile.default]\noutside_line = [\"0\"]\nblock = [\"dial:0119\"]", 5, "emergency call (119)", "remove it"),
+    ("[profile.default]\nemergency = [\"171\"]\nblock = [\"dial:17\"]", 3, "emergency call (171)", "remove it"),
+    ("[profile.default]\nblock = [\"dial:9\"]", 2, "emergency call (911)", "remove it"),
+    ("[profile.default]\nemergency = [\"0312345678\"]", 2, "is no emergency number", "2 to 6 digits"),
+    ("[profile.default]\noutside_line = [0]", 2, "outside_line takes strings in quotes", "write \"0\""),
+    ("[profile.default]\naccess_codes = [\"01a\"]", 2, "\"01a\" is no code", "0-9, * and #"),
+    ("[profile.default]\nsources = [\"192.0.2.1\"]", 2, "holds for every source that no other", "remove sources"),
+    ("[profile.a]\nsources = [\"192.0.2.9/28\"]", 2, "\"192.0.2.9/28\" has host bits set", "write 192.0.2.0/28 for the network, or 192.0.2.9"),
+    ("[profile.a]\nsources = [\"192.0.2.0/33\"]", 2, "no valid prefix length", "0 to 32"),
+    ("[profile.a]\nsources = [\"pbx.example.net\"]", 2, "is no address", "203.0.113.10"),
+    ("[profile.a]\nsources = [\"192.0.2.1\"]\n[profile.b]\nsources = [\"::ffff:192.0.2.1\"]", 4, "192.0.2.1 already belongs to profile.a", "remove"),
+    ("[profile.a]\nsources = [\"192.0.2.1\"]\n[trunk.t]\nsources = [\"192.0.2.1\"]", 2, "already belongs to trunk.t", "remove"),
+    ("[profile.default]\nlimits = [\"caler\"]\n[limit.caller]\nkey = \"all\"\nrate = \"9/s\"\n[profile.a]\nsources=[\"192.0.2.1\"]\nlimits = [\"caller\"]",
+        2, "there is no limit \"caler\"", "write \"caller\""),
+    ("[profile.default]\nlimits = [\"x\"]", 2, "there is no limit \"x\"", "[limit.x]"),
+    ("[profile.default]\nblock_files = [\"no-such-list.txt\"]", 2, "no-such-list.txt: there is no such file", "correct the path"),
+    ("[profile.default.class]\ninternational = \"as-international\"", 2, "allow, monitor, block", "write"),
+    ("[profile.default]\nclass.suspicious = \"as-internatinal\"", 2, "as-international", "write \"as-international\""),
+    // Trunks.
+    ("[trunk.t]\nrate = \"50/s\"", 1, "trunk.t has no sources", "sources = [\"203.0.113.10\"]"),
+    ("[trunk.t]\nsources = [\"0.0.0.0/0\"]", 2, "would make every source a trunk", "your provider"),
+    ("[interface.eth0]\n[trunk.t]\nsources = [\"192.0.2.1\"]\ninterface = \"eth9\"", 4, "interface \"eth9\" is not in this file", "\"eth0\""),
+    ("[trunk.t]\nsources = [\"192.0.2.1\"]\nover = \"drop\"", 3, "over without rate", "rate = \"50/s\""),
+    ("[trunk.t]\nsources = [\"192.0.2.1\"]\nrate = \"1/s\"\nover = \"suspend\"", 4, "not supported by this version", "over = \"drop\""),
+    ("[trunk.a]\nsources = [\"192.0.2.1\"]\n[trunk.b]\nsources = [\"192.0.2.1\"]", 4, "already belongs to trunk.a", "remove"),
+    // Rates.
+    ("[ceiling]\nunproved = \"50\"", 2, "\"50\" is no rate", "\"10/s\""),
+    ("[ceiling]\nunproved = \"0/s\"", 2, "lets nothing through", "at least 1"),
+    ("[ceiling]\nunproved = \"10/fortnight\"", 2, "is no rate", "\"3/10s\""),
+    ("[ceiling]\nunproved = \"99999999999/s\"", 2, "too fast to limit", "\"10/s\""),
+    ("[ceiling]\nunproved = 50", 2, "unproved takes a string in quotes", "\"50/s\""),
+    ("[emergency]\nunproved = \"3/10s\"\nburst = 0", 3, "burst is the number 0", "from 1 to"),
+    ("[emergency]\nburst = 3", 2, "burst without unproved", "unproved = "),
+    ("[ceiling]\nunproved = \"1/7d\"\nburst = 1000", 3, "more than 31 days", "smaller burst"),
+    // Limits.
+    ("[limit.x]\nkey = \"source\"\nrate = \"10/s\"", 1, "nothing uses limit.x", "limits = [\"x\"]"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"", 3, "limit.x has no key", "key = \"source\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nkey = \"source\"", 3, "limit.x has no rate", "rate = \"10/s\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"line\"", 5, "not supported by this version", "key = \"source\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"sauce\"", 5, "source, network, unproved, all", "write \"source\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nover = \"ban\"", 6, "\"ban\" is not supported", "\"drop\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nwindows = [\"5/60s\"]", 6, "windows is not supported", "rate = "),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nsite_windows = [\"5/60s\"]", 6, "site_windows is not supported", "key = \"all\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nconcurrent = 3", 6, "concurrent is not supported", "rate"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nmethod = \"invite\"", 6, "\"invite\" is not in capital", "write \"INVITE\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nmethod = \"INVTE\"", 6, "\"INVTE\" is no SIP method", "write \"INVITE\""),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nmethod = \"BYE\"", 6, "BYE is never limited", "INVITE"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nclass = \"emergency\"", 6, "would drop an emergency call", "[emergency]"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nmethod = \"REGISTER\"\nclass = \"international\"", 7, "REGISTER makes no call", "remove class"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nban = \"5\"", 6, "\"5\" has no unit", "15m"),
+    // Syntax.
+    ("mode = monitor", 1, "not TOML", "double quotes"),
+    ("mode = \"monitor\"\nmode = \"enforce\"", 2, "duplicate key", "keep one of the two"),
+    ("[sip\nports = [5060]", 1, "not TOML", "[name]"),
+    ("floor = true\n[site]\nregion = \"JP\n", 3, "not TOML", "double quotes"),
+];
+
+#[test]
+fn each_problem_has_line_cause_and_remedy() {
+    let mut wrong = Vec::new();
+    for (text, line, cause, remedy) in CASES {
+        let found = bad(text);
+        let right = |p: &super::Problem| p.line == *line && p.message.contains(cause) && p.remedy.contains(remedy);
+        if found.len() != 1 || !found.iter().all(right) {
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            wrong.push(format!(
+                "{text}\n  expected :{line}: {cause}; {remedy}\n  found    {}",
+                found.join("\n           ")
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn nine_problems_are_told_at_once_and_in_order() {
+    let text = r#"mood = "monitor"
+floor = 1
+[sip]
+ports = [5060, 5060]
+tcp = "maybe"
+[site]
+region = "Nippon"
+[profile.default]
+block = ["232", "SL"]
+limits = ["none-such"]
+[limit.caller]
+key = "source"
+rate = "fast"
+"#;
+    let problems = read(text).expect_err("nine problems");
+    let lines: Vec<_> = problems.problems.iter().map(|p| p.line).collect();
+    assert_eq!(lines, [1, 2, 4, 5, 7, 9, 10, 11, 13], "{problems}");
+    let shown = problems.to_string();
+    assert_eq!(shown.lines().count(), 9);
+    assert!(shown.lines().all(|line| line.starts_with("tollgate.toml:") && line.contains("; ")), "{shown}");
+}
+
+#[test]
+fn syntax_errors_come_with_the_rest() {
+    let found = bad("mode = monitor\nfloor = 3\n[sip]\nports = [0]\n");
+    let lines: Vec<_> = found.iter().map(|p| p.line).collect();
+    assert_eq!(lines, [1, 2, 4]);
+}
+
+#[test]
+fn problems_without_number_are_counted() {
+    let text: Vec<_> = (0..2_000).map(|i| format!("key{i} = 1")).collect();
+    let text = text.join("\n");
+    let problems = read(&text).expect_err("unknown keys");
+    assert_eq!(problems.problems.len() + problems.more, 2_000);
+    assert!(problems.to_string().ends_with("more"));
+}
+
+#[test]
+fn columns_count_characters() {
+    let found = bad("[site]\nregion = \"ZZ\"\n[profile.default]\nblock = [\"SL\", \"é\"]\nallow = [\"é\", \"232\"]");
+    let places: Vec<_> = found.iter().map(|p| (p.line, p.column)).collect();
+    assert_eq!(places, [(4, 16), (5, 10), (5, 15)]);
+}
+
+#[test]
+fn warnings_tell_what_cannot_be_meant() {
+    let site = "[site]\nregion = \"JP\"\nown_numbers = [\"+81312345678\"]\n";
+    for (text, line, part) in [
+        ("[profile.default]\nblock = [\"SL\"]\nallow = [\"SL\"]", 6, "on a tie block holds"),
+        ("[profile.default]\nblock = [\"SL\", \"SL\"]", 5, "block has SL twice"),
+        ("[profile.default]\nblock = [\"JP\"]", 5, "the profile's own country"),
+        ("[profile.default]\nblock = [\"+8131\"]", 5, "your own number +81312345678"),
+        ("[profile.a]\nblock = [\"SL\"]", 4, "profile.a names no source"),
+        ("[interface.eth1]\nrole = \"lan\"\n[trunk.t]\nsources = [\"192.0.2.1\"]\ninterface = \"eth1\"", 8, "role lan"),
+        (
+            "[profile.default]\nlimits = [\"x\"]\n[limit.x]\nkey = \"all\"\nrate = \"1/s\"\nban = \"5m\"",
+            9,
+            "does not ban",
+        ),
+    ] {
+        let found = warnings(&format!("{site}{text}\n"));
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(
+            found[0].starts_with(&format!("tollgate.toml:{line}: ")) && found[0].contains(part),
+            "{text}: {found:?}"
+        );
+    }
+    let found = warnings("mode = \"monitor\"");
+    assert!(found.len() == 1 && found[0].starts_with("tollgate.toml: no region"), "{found:?}");
+}
