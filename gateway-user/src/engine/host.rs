@@ -1,0 +1,175 @@
+//! The engine in this process: the same decisions as the kernel's, over slices.
+
+use std::collections::HashMap;
+
+use gateway_common::{
+    Reason, Verdict,
+    env::{self, Cells, Env},
+    judge::{self, Places, Side},
+    judged::Judged,
+    limit::{CellKey, gcra},
+    policy::image::CELLS,
+    text::{DIALLED, Text, WINDOW},
+    wire::{self, Datagram, Walk},
+};
+
+use super::Engine;
+use crate::policy::PolicyImage;
+
+/// Decides by a policy image, and keeps limiter cells from frame to frame.
+pub struct HostEngine {
+    image: Vec<u64>,
+    cells: HashMap<CellKey, u64>,
+}
+
+impl HostEngine {
+    /// An engine with fresh limiter cells.
+    pub fn new(image: PolicyImage) -> Self {
+        Self { image: image.cells, cells: HashMap::new() }
+    }
+
+    /// Decides about one Ethernet frame; see [`Engine::judge`].
+    pub fn judge(&mut self, frame: &[u8], side: Side, ifindex: u32, now_ns: u64) -> Judged {
+        let reason = match wire::walk(&mut wire::Slice::new(frame)) {
+            Walk::Datagram(datagram) => match self.datagram(frame, &datagram, side, ifindex, now_ns) {
+                Some(judged) => return judged,
+                None => Reason::NotSip,
+            },
+            Walk::LaterFragment => Reason::Fragment,
+            Walk::Unparsed => Reason::UnparsedEncapsulation,
+            Walk::Other | Walk::Deep => Reason::NotSip,
+        };
+        let mut record = Judged::NOTHING;
+        judge::unjudged(&mut record, Verdict::Pass, reason);
+        record
+    }
+
+    fn datagram(&mut self, frame: &[u8], datagram: &Datagram, side: Side, ifindex: u32, now: u64) -> Option<Judged> {
+        let start = (datagram.at as usize).min(frame.len());
+        let payload = &frame[start..frame.len().min(start.saturating_add(datagram.len as usize))];
+        let window = payload.get(..WINDOW as usize).unwrap_or(payload);
+        let mut env = HostEnv {
+            whole: window.len() == payload.len() && !datagram.first_fragment,
+            window,
+            image: &self.image,
+            cells: &mut self.cells,
+            now,
+            dialled: [0; DIALLED],
+            judged: Judged::NOTHING,
+            places: Places::default(),
+        };
+        if datagram.tcp || !(judge::is_sip_port(&env, datagram.dport) || judge::is_sip_port(&env, datagram.sport)) {
+            return None;
+        }
+        judge::judge(&mut env, datagram, side, ifindex);
+        Some(env.judged)
+    }
+}
+
+impl Engine for HostEngine {
+    fn judge(&mut self, frame: &[u8], side: Side, ifindex: u32, now_ns: u64) -> anyhow::Result<Judged> {
+        Ok(Self::judge(self, frame, side, ifindex, now_ns))
+    }
+
+    fn reset(&mut self) -> anyhow::Result<()> {
+        self.cells.clear();
+        Ok(())
+    }
+}
+
+/// Everything one packet needs.
+struct HostEnv<'a> {
+    window: &'a [u8],
+    whole: bool,
+    image: &'a [u64],
+    cells: &'a mut HashMap<CellKey, u64>,
+    now: u64,
+    dialled: [u8; DIALLED],
+    judged: Judged,
+    places: Places,
+}
+
+const INDEX: usize = DIALLED - 1;
+
+impl Text for HostEnv<'_> {
+    fn len(&self) -> u32 {
+        self.window.len() as u32
+    }
+
+    fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    fn octet(&self, at: u32) -> Option<u8> {
+        self.window.get(at as usize).copied()
+    }
+
+    fn word(&self, at: u32) -> u64 {
+        let rest = self.window.get(at as usize..).unwrap_or(&[]);
+        rest.iter().take(8).rev().fold(0, |word, octet| word << 8 | u64::from(*octet))
+    }
+
+    fn dialled(&self, at: u32) -> u8 {
+        self.dialled[at as usize & INDEX]
+    }
+
+    fn set_dialled(&mut self, at: u32, octet: u8) {
+        self.dialled[at as usize & INDEX] = octet;
+    }
+
+    fn opaque(&self, value: u64) -> u64 {
+        value
+    }
+
+    fn rolled(&self, counter: u32) -> u32 {
+        counter
+    }
+}
+
+impl Env for HostEnv<'_> {
+    fn cell(&self, index: u32) -> u64 {
+        self.image.get((index & (CELLS - 1)) as usize).copied().unwrap_or(0)
+    }
+
+    fn now(&mut self) -> u64 {
+        self.now
+    }
+
+    fn is_over(&mut self, key: &CellKey, now: u64, tolerance: u64) -> bool {
+        gcra::is_over(self.tat(key), now, tolerance)
+    }
+
+    fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
+        env::take(self, key, now, interval, tolerance)
+    }
+
+    fn places(&mut self) -> &mut Places {
+        &mut self.places
+    }
+
+    fn judged(&mut self) -> &mut Judged {
+        &mut self.judged
+    }
+
+    fn keep_dialled(&mut self) {
+        self.judged.dialled = self.dialled;
+    }
+}
+
+impl Cells for HostEnv<'_> {
+    fn tat(&mut self, key: &CellKey) -> u64 {
+        self.cells.get(key).copied().unwrap_or(0)
+    }
+
+    fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool {
+        let same = self.tat(key) == old;
+        if same {
+            self.cells.insert(*key, new);
+        }
+        same
+    }
+
+    fn rolled(&self, counter: u32) -> u32 {
+        counter
+    }
+}

@@ -1,0 +1,257 @@
+//! From policy file and orders to the image.
+
+use std::{collections::HashMap, fmt};
+
+use gateway_common::{
+    Class,
+    policy::image::{
+        ACTIONS, CEILING, CELLS, CLASS_ACTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR, FORMAT, FORMAT_V1, LIMITS,
+        NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES, SOURCES_V4, SOURCES_V6, SWITCHES,
+        TRIE, TRUNKS, VECTORS, WORLD,
+    },
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    actions::{Rules, country_number},
+    automaton::States,
+    cells::{Cells, Full},
+    limits::{self, parameters},
+    plan::{self, DialRules},
+    scopes::{Effective, Effectives},
+    sources, trie,
+};
+use crate::{
+    config::{Config, Mode, Profile},
+    daemon::ActiveOrder,
+    numbering,
+    orders::Scope,
+    what::What,
+};
+
+/// Orders that the trie can tell apart.
+const MOST_ORDERS: usize = 1 << 16;
+
+/// A policy as the kernel reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyImage {
+    /// The cells, from the header on; what is missing up to the size of the map is zero.
+    pub cells: Vec<u64>,
+    /// How many E.164 prefixes the trie holds.
+    pub prefixes: usize,
+    /// Digest of everything but the generation, hexadecimal.
+    pub hash: String,
+    /// Number of this image.
+    pub generation: u32,
+}
+
+/// Everything that keeps a policy from being put in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct CompileErrors(pub Vec<String>);
+
+impl fmt::Display for CompileErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// Compiles a policy and the orders in force; returns it with what the operator should know.
+///
+/// `interfaces` are the indices of the interfaces by name; a trunk on any other is met on every WAN interface.
+#[expect(clippy::implicit_hasher, reason = "every caller has the standard map, and the name stays short")]
+pub fn compile(
+    config: &Config,
+    orders: &[ActiveOrder],
+    interfaces: &HashMap<String, u32>,
+    generation: u32,
+) -> Result<(PolicyImage, Vec<String>), CompileErrors> {
+    let mut warnings = Vec::new();
+    let mut errors = Vec::new();
+    limits::problems(config, &mut errors, &mut warnings);
+    unenforceable(orders, &mut errors);
+    if !errors.is_empty() {
+        return Err(CompileErrors(errors));
+    }
+    let image = build(config, orders, interfaces, generation).map_err(|error| CompileErrors(vec![error]))?;
+    Ok((image, warnings))
+}
+
+/// Lines are read by no part of the filter, and an order that never acts is worse than none.
+fn unenforceable(orders: &[ActiveOrder], errors: &mut Vec<String>) {
+    for order in orders {
+        let line = order.what.iter().any(|what| matches!(what, What::Line(_)));
+        if line || matches!(order.scope, Scope::Line(_)) {
+            let number = order.number;
+            errors
+                .push(format!("order {number}: orders for a line cannot be enforced; name its source, or its profile"));
+        }
+        if order.what.iter().any(|what| matches!(what, What::Class(Class::Emergency | Class::None))) {
+            let number = order.number;
+            errors
+                .push(format!("order {number}: emergency calls and calls to no number take no orders; name a prefix"));
+        }
+    }
+    if orders.len() > MOST_ORDERS {
+        let count = orders.len();
+        errors.push(format!("{count} orders in force, and the kernel can tell {MOST_ORDERS} apart: undo some"));
+    }
+}
+
+fn build(
+    config: &Config,
+    orders: &[ActiveOrder],
+    interfaces: &HashMap<String, u32>,
+    generation: u32,
+) -> Result<PolicyImage, String> {
+    let mut cells = Cells::new();
+    let mut effectives = Effectives::new(config);
+    let [v4, v6] = sources::put(&mut cells, config, orders, &mut effectives).map_err(|problem| match problem {
+        sources::Problem::Full => too_large(config),
+        sources::Problem::TooManyProfiles => {
+            "more than 256 profiles and sources with orders of their own: undo some orders with --source".to_owned()
+        }
+        sources::Problem::SharedTrunk(network, name) => format!(
+            "trunk.{name}: {network} already belongs to another trunk, and the kernel tells trunks by their address: \
+             remove it from one of the two"
+        ),
+    })?;
+    let full = |_full: Full| too_large(config);
+
+    let actions = Rules::new(config, orders, effectives.all()).actions().map_err(|_many| too_many(config))?;
+    let root = trie::put(&mut cells, &actions.prefixes).map_err(full)?;
+    let vectors: Vec<u64> = actions.vectors.iter().map(|vector| vector.0).collect();
+    let vectors = cells.put(&vectors).map_err(full)?;
+
+    let mut states = States::default();
+    let world = plan::world(&mut cells, &mut states).map_err(full)?;
+    let profiles = cells.room(effectives.all().len() * PROFILE_CELLS as usize).map_err(full)?;
+    let rules = Rules::new(config, orders, effectives.all());
+    let mut plans: HashMap<usize, u64> = HashMap::new();
+    for (number, effective) in effectives.all().iter().enumerate() {
+        let Some(profile) = config.profiles.get(effective.profile) else { continue };
+        let base = profiles + number as u32 * PROFILE_CELLS;
+        let plan = match plans.get(&effective.profile) {
+            Some(&plan) => plan,
+            None => plan::dial_plan(&mut cells, &mut states, profile).map_err(full)?,
+        };
+        plans.insert(effective.profile, plan);
+        cells.set(base + PLAN, plan);
+        let (own_code, numbers) = own(&cells, config, profile, root);
+        cells.set(base + OWN_CODE, own_code);
+        cells.set(base + NUMBERS, numbers);
+        let dial = dial_rules(config, orders, effective, profile);
+        let dial = dial.put(&mut cells, &mut states).map_err(full)?;
+        cells.set(base + DIAL_RULES, dial);
+        cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
+        let row: Vec<u64> = actions.rows.get(number).into_iter().flatten().map(|action| action.0).collect();
+        let row = cells.put(&row).map_err(full)?;
+        cells.set(base + ACTIONS, u64::from(row));
+        for class in Class::ALL {
+            cells.set(base + CLASS_ACTIONS + class as u32, rules.class_action(effective, class).0);
+        }
+    }
+
+    let limits = limits::put_limits(&mut cells, &config.limits).map_err(full)?;
+    let trunks = limits::put_trunks(&mut cells, &config.trunks, interfaces).map_err(full)?;
+    for (at, value) in [
+        (FORMAT, FORMAT_V1),
+        (SOURCES_V4, u64::from(v4)),
+        (SOURCES_V6, u64::from(v6)),
+        (TRIE, u64::from(root)),
+        (VECTORS, u64::from(vectors)),
+        (PROFILES, u64::from(profiles)),
+        (LIMITS, u64::from(limits)),
+        (TRUNKS, u64::from(trunks)),
+        (WORLD, world),
+    ] {
+        cells.set(at, value);
+    }
+    for (at, rate) in [(EMERGENCY, &config.emergency_unproved), (CEILING, &config.ceiling_unproved)] {
+        let [interval, tolerance] = parameters(rate);
+        cells.set(at, interval);
+        cells.set(at + 1, tolerance);
+    }
+    for port in &config.sip.ports {
+        let at = PORTS + u32::from(port >> 6);
+        cells.set(at, cells.get(at) | 1 << (port & 63));
+    }
+    let enforce = if config.mode == Mode::Enforce { ENFORCE } else { 0 };
+    let floor = if config.floor { FLOOR } else { 0 };
+    cells.set(SWITCHES, enforce | floor);
+    let hash = hash(&cells);
+    cells.set(SWITCHES, enforce | floor | u64::from(generation));
+    Ok(PolicyImage { cells: cells.into_inner(), prefixes: actions.prefixes.len(), hash, generation })
+}
+
+/// The cells of the own calling code, and of the lengths of own numbers.
+fn own(cells: &Cells, config: &Config, profile: &Profile, root: u32) -> (u64, u64) {
+    let (shortest, longest) = config.site.extensions.unwrap_or((0, 0));
+    let mut numbers = u64::from(shortest) | u64::from(longest) << 8;
+    numbers |= country_number(&profile.region).map_or(0, u64::from) << 32;
+    let Some(region) = numbering::region(&profile.region) else { return (0, numbers) };
+    let Some(code) = region.calling_code else { return (0, numbers) };
+    let node = trie::node(cells, root, code).unwrap_or(0);
+    let digits = code.len() as u64;
+    numbers |= (u64::from(region.national_max) + digits) << 16;
+    let value: u64 = code.parse().unwrap_or(0);
+    (u64::from(node) | digits << 24 | value << 32, numbers)
+}
+
+fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, profile: &Profile) -> DialRules {
+    let mut rules = DialRules::default();
+    for (list, say) in [(&profile.block, super::say::Say::Block), (&profile.allow, super::say::Say::Allow)] {
+        for entry in list {
+            if let What::Dial(keys) = &entry.what {
+                rules.file(keys, say);
+            }
+        }
+    }
+    for order in orders.iter().filter(|order| effective.is_in(&order.scope, config)) {
+        for what in &order.what {
+            if let What::Dial(keys) = what {
+                rules.order(keys, order.scope.narrowness(), order.rule.into());
+            }
+        }
+    }
+    rules
+}
+
+fn hash(cells: &Cells) -> String {
+    let mut hash = Sha256::new();
+    for at in 0..cells.len() {
+        hash.update(cells.get(at).to_le_bytes());
+    }
+    let mut text = String::with_capacity(64);
+    for octet in hash.finalize() {
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+        text.extend([digit(octet >> 4), digit(octet & 15)]);
+    }
+    text
+}
+
+/// The longest lists of a policy, for an error that says where to cut.
+fn longest_lists(config: &Config) -> String {
+    let mut files: HashMap<&str, usize> = HashMap::new();
+    for entry in config.profiles.iter().flat_map(|profile| profile.block.iter().chain(&profile.allow)) {
+        let file = entry.place.rsplit_once(':').map_or(entry.place.as_str(), |(file, _)| file);
+        *files.entry(file).or_default() += 1;
+    }
+    let mut files: Vec<(&str, usize)> = files.into_iter().collect();
+    files.sort_unstable_by_key(|(file, count)| (usize::MAX - count, *file));
+    let shown: Vec<String> = files.iter().take(3).map(|(file, count)| format!("{file} ({count} entries)")).collect();
+    shown.join(", ")
+}
+
+fn too_large(config: &Config) -> String {
+    let lists = longest_lists(config);
+    format!(
+        "the policy needs more than the {CELLS} cells that the kernel holds: shorten {lists}, or give sources with the same rules one profile"
+    )
+}
+
+fn too_many(config: &Config) -> String {
+    let lists = longest_lists(config);
+    format!(
+        "the policy tells more than 65535 kinds of numbers apart: shorten {lists}, or give sources with the same rules one profile"
+    )
+}

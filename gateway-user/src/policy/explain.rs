@@ -1,0 +1,304 @@
+//! What would happen to one call now, in every step, and which entry decides.
+//!
+//! The decision is the engine's; the image holds no names, so the entry is found again in file and orders.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use gateway_common::{
+    Class, Reason,
+    judge::Side,
+    judged::{Judged, Who},
+    policy::image::{SOURCES_V4, SOURCES_V6},
+};
+
+use super::{
+    PolicyImage,
+    actions::on_floor,
+    matching::{Called, profile_of, suspected},
+    say::Say,
+};
+use crate::{
+    config::{Answer, Config, Mode},
+    daemon::{ActiveOrder, ExplainStep, Explanation},
+    engine::host::HostEngine,
+    numbering, replay,
+    what::What,
+};
+
+/// Octets of a number or URI that is asked about.
+const LONGEST: usize = 1000;
+
+/// What would happen now to a call to `input`, a dialled string or a URI, from `from`; without a source, from the default
+/// profile. `image` is what `config` and `orders` compiled to. Limits are taken as unused.
+///
+/// # Errors
+///
+/// Where `input` is nothing that a request can carry.
+pub fn explain(
+    config: &Config,
+    image: &PolicyImage,
+    orders: &[ActiveOrder],
+    input: &str,
+    from: Option<IpAddr>,
+) -> anyhow::Result<Explanation> {
+    let uri = request_uri(input)?;
+    let mut image = image.clone();
+    if from.is_none() {
+        for table in [SOURCES_V4, SOURCES_V6] {
+            if let Some(cell) = image.cells.get_mut(table as usize) {
+                *cell = 0;
+            }
+        }
+    }
+    let frame = replay::invite(from, &uri)?;
+    let judged = HostEngine::new(image).judge(&frame, Side::Wan, 0, 1_000_000_000);
+    let Some(profile) = profile_of(config, from) else { anyhow::bail!("the policy has no profile") };
+    let dialled = String::from_utf8_lossy(judged.dialled()).into_owned();
+    let e164: String = judged.e164().map(char::from).collect();
+    let digits = match judged.class() {
+        Class::Suspicious => suspected(profile, &dialled),
+        _ => e164.clone(),
+    };
+    let called = Called { class: judged.class(), dialled: &dialled, digits: &digits, profile, from };
+    let call = Call { config, orders, called, judged: &judged };
+    let steps = call.steps();
+    let rule = steps.iter().find(|step| step.decides).map(|step| step.finding.clone());
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Ok(Explanation {
+        input: input.to_owned(),
+        profile: profile.name.clone(),
+        dialled: some(&dialled),
+        e164: some(&e164),
+        class: judged.class(),
+        country: replay::country(judged.country).map(str::to_owned),
+        verdict: judged.verdict(),
+        reason: judged.reason(),
+        rule,
+        steps,
+    })
+}
+
+/// The Request-URI of a call to `input`.
+fn request_uri(input: &str) -> anyhow::Result<String> {
+    let text = input.trim();
+    if text.is_empty() || text.len() > LONGEST {
+        anyhow::bail!(
+            "write a number as it is dialled, such as 010232761234567, or a SIP or tel URI, of at most {LONGEST} octets"
+        );
+    }
+    let lower = text.to_ascii_lowercase();
+    if ["sip:", "sips:", "tel:", "urn:"].iter().any(|scheme| lower.starts_with(scheme)) {
+        if text.bytes().any(|octet| octet.is_ascii_whitespace() || octet.is_ascii_control() || octet == b'>') {
+            anyhow::bail!("{text:?} is no URI: take out blanks and brackets");
+        }
+        return Ok(text.to_owned());
+    }
+    let mut user = String::new();
+    for octet in text.bytes().filter(|octet| *octet != b' ') {
+        if octet.is_ascii_alphanumeric() || b"+*#-.()_~".contains(&octet) {
+            user.push(char::from(octet));
+        } else {
+            let _ = write!(user, "%{octet:02X}");
+        }
+    }
+    Ok(format!("sip:{user}@gateway.invalid"))
+}
+
+/// One call, judged.
+struct Call<'a> {
+    config: &'a Config,
+    orders: &'a [ActiveOrder],
+    called: Called<'a>,
+    judged: &'a Judged,
+}
+
+impl Call<'_> {
+    /// Every step in the order of decisions. The one that decides is marked.
+    fn steps(&self) -> Vec<ExplainStep> {
+        let decided = self.deciding();
+        let findings = [
+            ("source", self.source()),
+            ("dialled string", self.dialled()),
+            ("emergency", self.emergency()),
+            ("orders", self.order()),
+            ("floor", self.floor()),
+            ("policy file", self.file()),
+            ("limits", self.limits()),
+        ];
+        findings
+            .into_iter()
+            .map(|(name, finding)| ExplainStep { name: name.to_owned(), finding, decides: name == decided })
+            .collect()
+    }
+
+    fn deciding(&self) -> &'static str {
+        match self.judged.reason() {
+            Reason::Inbound => "source",
+            Reason::Emergency => "emergency",
+            Reason::Order => "orders",
+            Reason::Allowed if self.orders_decide() => "orders",
+            Reason::Floor => "floor",
+            Reason::Unreadable | Reason::AmbiguousTarget | Reason::NoNumber | Reason::NotSip | Reason::SipOther => {
+                "dialled string"
+            }
+            reason if limit(reason) => "limits",
+            _ => "policy file",
+        }
+    }
+
+    fn source(&self) -> String {
+        let profile = &self.called.profile.name;
+        let Some(from) = self.called.from else { return format!("no source named: profile {profile}") };
+        let trunk = self.config.trunks.iter().find(|trunk| trunk.sources.iter().any(|network| network.contains(from)));
+        match (self.judged.who(), trunk) {
+            (Who::Trunk, Some(trunk)) => {
+                format!(
+                    "{from} is trunk.{}: an inbound call, which destination rules of the file leave alone",
+                    trunk.name
+                )
+            }
+            (who, _) => format!("{from} is {}, profile {profile}", who.as_str()),
+        }
+    }
+
+    fn dialled(&self) -> String {
+        let class = self.called.class.as_str();
+        let country = replay::country(self.judged.country);
+        let place = country.map_or_else(String::new, |code| {
+            format!(" in {} ({code})", numbering::country_name(code).unwrap_or("an unnamed country"))
+        });
+        let region = &self.called.profile.region;
+        if self.called.dialled.is_empty() {
+            return format!("no number: {}", self.judged.reason().as_str());
+        }
+        match self.called.class {
+            Class::None => format!("{} is an extension, a service or a word", self.called.dialled),
+            Class::Suspicious => format!(
+                "{} means nothing in the dial plan of {region}, and +{}{} under an access code of other countries",
+                self.called.dialled,
+                self.called.digits,
+                named_country(self.called.digits),
+            ),
+            _ if self.called.digits.is_empty() => {
+                format!("{} is {class} in the dial plan of {region}", self.called.dialled)
+            }
+            _ => format!("{} is +{}, {class}{place}", self.called.dialled, self.called.digits),
+        }
+    }
+
+    fn emergency(&self) -> String {
+        if self.called.class == Class::Emergency {
+            return "an emergency call: no rule, order or limit stops it".to_owned();
+        }
+        "no".to_owned()
+    }
+
+    fn orders_decide(&self) -> bool {
+        self.matching_order().is_some()
+    }
+
+    /// The order on the number, or else on its source.
+    fn matching_order(&self) -> Option<(&ActiveOrder, &What)> {
+        let number = self.called.order(self.orders, |what| matches!(what, What::Dial(_)));
+        let number = number.or_else(|| {
+            self.called.order(self.orders, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_)))
+        });
+        number.or_else(|| self.called.order(self.orders, |what| matches!(what, What::Source(_))))
+    }
+
+    fn order(&self) -> String {
+        match self.matching_order() {
+            Some((order, what)) => {
+                let (number, verb, scope) = (order.number, order.rule.as_str(), &order.scope);
+                format!("order {number}: {verb} {what} ({scope}), in either mode; tollgate undo {number} takes it back")
+            }
+            None if self.orders.is_empty() => "none in force".to_owned(),
+            None => format!("none of {} in force matches", self.orders.len()),
+        }
+    }
+
+    fn floor(&self) -> String {
+        if !self.config.floor {
+            return "off".to_owned();
+        }
+        match numbering::lookup(self.called.digits) {
+            Some(range) if on_floor(range) => {
+                format!("+{} is refused in either mode; tollgate allow +{} lets it pass", range.prefix, range.prefix)
+            }
+            _ => "does not concern it".to_owned(),
+        }
+    }
+
+    fn file(&self) -> String {
+        let acts = match self.config.mode {
+            Mode::Enforce => "",
+            Mode::Monitor => "; in monitor mode it is counted only",
+        };
+        let dial = self.called.entry(|what| matches!(what, What::Dial(_)));
+        let entry = dial.or_else(|| self.called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_))));
+        if let Some((say, entry)) = entry {
+            let reason = entry.reason.as_ref().map_or_else(String::new, |reason| format!(", {reason}"));
+            return format!("{} at {}{reason}{acts}", ruling(say, &entry.what), entry.place);
+        }
+        let class = self.called.class;
+        let answer = match self.called.profile.class[class as usize] {
+            Answer::Allow => "allow",
+            Answer::Monitor => "monitor",
+            Answer::Block => "block",
+            Answer::AsInternational => "as-international",
+        };
+        match class {
+            Class::None | Class::Emergency => "no rule concerns it".to_owned(),
+            _ => format!(
+                "no entry names it; class.{} = {answer} of profile {}{acts}",
+                class.as_str(),
+                self.called.profile.name
+            ),
+        }
+    }
+
+    fn limits(&self) -> String {
+        let counts = |name: &&String| {
+            let limit = self.config.limits.iter().find(|limit| limit.name == **name);
+            limit.is_some_and(|limit| limit.class.is_none_or(|class| class == self.called.class))
+        };
+        let names: Vec<String> =
+            self.called.profile.limits.iter().filter(counts).map(|name| format!("limit.{name}")).collect();
+        match (self.called.class, names.is_empty()) {
+            (Class::Emergency, _) => "the flood bucket of emergency calls, for sources that nobody knows".to_owned(),
+            (_, true) => "none counts it".to_owned(),
+            (_, false) => format!("{} would count it, if it is not refused before", names.join(", ")),
+        }
+    }
+}
+
+/// What an entry does, with the name of a country.
+fn ruling(say: Say, what: &What) -> String {
+    let verb = match say {
+        Say::Block => "block",
+        Say::Allow => "allow",
+    };
+    match what {
+        What::Country(code) => format!("{verb} {code} ({})", numbering::country_name(code).unwrap_or("unnamed")),
+        _ => format!("{verb} {what}"),
+    }
+}
+
+/// ` in Sierra Leone (SL)`, or nothing.
+fn named_country(digits: &str) -> String {
+    let country = numbering::lookup(digits).and_then(|range| range.country);
+    country
+        .map_or_else(String::new, |code| format!(" in {} ({code})", numbering::country_name(code).unwrap_or("unnamed")))
+}
+
+const fn limit(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SourceLimit
+            | Reason::NetworkLimit
+            | Reason::UnprovedLimit
+            | Reason::SiteLimit
+            | Reason::PacketLimit
+            | Reason::EmergencyFlood
+    )
+}

@@ -1,0 +1,100 @@
+//! Limits, trunks and the built-in buckets, as parameters of the rate algorithm.
+
+use std::collections::HashMap;
+
+use gateway_common::{
+    limit::{gcra, name_hash},
+    policy::image::{Key, LIMIT_CELLS, OVER_DROP, OVER_WARN, TRUNK_CELLS},
+};
+
+use super::cells::{Cells, Full};
+use crate::config::{Config, Limit, LimitKey, Over, Profile, Rate, Trunk};
+
+/// Limits that a profile can name: a byte each in one cell.
+const A_PROFILE: usize = 8;
+/// Limits and trunks are numbered from 1 in one byte.
+const MOST: usize = 255;
+/// The tolerance of a trunk's rate that drops.
+const DROPS: u64 = 1 << 63;
+
+/// Emission interval and tolerance of a rate, in nanoseconds.
+pub(super) fn parameters(rate: &Rate) -> [u64; 2] {
+    let per = u64::try_from(rate.per.as_nanos()).unwrap_or(u64::MAX);
+    let (interval, tolerance) = gcra::parameters(rate.count, per, rate.burst);
+    [interval, tolerance & !DROPS]
+}
+
+/// What of the limits cannot be put into an image, and what is done otherwise than it reads.
+pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut Vec<String>) {
+    for (count, what) in [(config.limits.len(), "limits"), (config.trunks.len(), "trunks")] {
+        if count > MOST {
+            errors.push(format!("{count} {what}, and the kernel can tell {MOST} apart: give several sources one"));
+        }
+    }
+    let mut names: HashMap<u32, String> = HashMap::new();
+    let limits = config.limits.iter().map(|limit| limit.name.clone());
+    for name in limits.chain(config.trunks.iter().map(trunk_name)) {
+        if let Some(other) = names.insert(name_hash(name.as_bytes()), name.clone()) {
+            errors.push(format!("the names {other:?} and {name:?} are the same to the kernel: rename one of them"));
+        }
+    }
+    for limit in &config.limits {
+        let verb = match limit.over {
+            Over::Ban => "ban",
+            Over::Suspend => "suspend",
+            Over::Drop | Over::Warn => continue,
+        };
+        let name = &limit.name;
+        warnings
+            .push(format!("limit.{name}: over = {verb:?} drops what is over the limit, and no more: write \"drop\""));
+    }
+    for profile in &config.profiles {
+        if profile.limits.len() > A_PROFILE {
+            let (name, count) = (&profile.name, profile.limits.len());
+            errors.push(format!("profile.{name} has {count} limits, and a profile can have {A_PROFILE}: remove some"));
+        }
+    }
+}
+
+fn trunk_name(trunk: &Trunk) -> String {
+    format!("trunk.{}", trunk.name)
+}
+
+/// Puts the limits into the image; returns where they begin.
+pub(super) fn put_limits(cells: &mut Cells, limits: &[Limit]) -> Result<u32, Full> {
+    let mut out = Vec::with_capacity(limits.len() * LIMIT_CELLS as usize);
+    for limit in limits {
+        let kind = match limit.key {
+            LimitKey::Source => Key::Source,
+            LimitKey::Network => Key::Network,
+            LimitKey::Unproved => Key::Unproved,
+            LimitKey::All => Key::All,
+        };
+        let method = limit.method.map_or(0, |method| method as u64);
+        let class = limit.class.map_or(0, |class| class as u64 + 1);
+        let over = if limit.over == Over::Warn { OVER_WARN } else { OVER_DROP };
+        let name = u64::from(name_hash(limit.name.as_bytes()));
+        let [interval, tolerance] = parameters(&limit.rate);
+        out.extend([name | (kind as u64) << 32 | method << 40 | class << 48 | over << 56, interval, tolerance, 0]);
+    }
+    cells.put(&out)
+}
+
+/// Puts the trunks into the image; returns where they begin.
+pub(super) fn put_trunks(cells: &mut Cells, trunks: &[Trunk], interfaces: &HashMap<String, u32>) -> Result<u32, Full> {
+    let mut out = Vec::with_capacity(trunks.len() * TRUNK_CELLS as usize);
+    for trunk in trunks {
+        let interface = trunk.interface.as_ref().and_then(|name| interfaces.get(name)).copied().unwrap_or(0);
+        let name = u64::from(name_hash(trunk_name(trunk).as_bytes()));
+        let [interval, tolerance] = trunk.rate.as_ref().map_or([0; 2], parameters);
+        let drops = if trunk.over == Over::Warn { 0 } else { DROPS };
+        out.extend([u64::from(interface) | name << 32, interval, tolerance | drops, 0]);
+    }
+    cells.put(&out)
+}
+
+/// The numbers of a profile's limits, a byte each.
+pub(super) fn of_profile(config: &Config, profile: &Profile) -> u64 {
+    let numbers = profile.limits.iter().filter_map(|name| config.limits.iter().position(|limit| limit.name == *name));
+    numbers.take(A_PROFILE).enumerate().fold(0, |cell, (slot, place)| cell | (place as u64 + 1) << (8 * slot))
+}

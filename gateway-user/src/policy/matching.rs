@@ -1,0 +1,110 @@
+//! Which entry or order decides about a number: the same precedence as in the compiled policy, with the names.
+
+use std::net::IpAddr;
+
+use gateway_common::Class;
+
+use super::say::Say;
+use crate::{
+    config::{Config, Entry, Profile},
+    daemon::ActiveOrder,
+    numbering,
+    orders::Scope,
+    what::What,
+};
+
+/// A call, as far as entries see it.
+pub(super) struct Called<'a> {
+    pub(super) class: Class,
+    /// The string that is dialled.
+    pub(super) dialled: &'a str,
+    /// E.164 digits, empty where there are none.
+    pub(super) digits: &'a str,
+    pub(super) profile: &'a Profile,
+    pub(super) from: Option<IpAddr>,
+}
+
+/// What weighs between two that match: digits of the prefix, how narrow the scope is, block before allow.
+type Weight = (usize, u8, Say);
+
+impl Called<'_> {
+    /// How many digits of the number, or of the dialled string, an entry names; `None` where it does not match.
+    fn length(&self, what: &What) -> Option<usize> {
+        match what {
+            What::Prefix(digits) => {
+                (!self.digits.is_empty() && self.digits.starts_with(digits)).then_some(digits.len())
+            }
+            What::Country(code) => {
+                let range = numbering::lookup(self.digits)?;
+                (range.country == Some(code)).then_some(range.prefix.len())
+            }
+            What::Dial(keys) => self.dialled.starts_with(keys.as_str()).then_some(keys.len()),
+            What::Class(class) => (*class == self.class).then_some(0),
+            What::Source(network) => {
+                self.from.is_some_and(|from| network.contains(from)).then_some(usize::from(network.prefix_len))
+            }
+            What::Line(_) => None,
+        }
+    }
+
+    /// The entry of the profile's lists that decides, of the kind that `of` picks.
+    pub(super) fn entry(&self, of: impl Fn(&What) -> bool) -> Option<(Say, &Entry)> {
+        let block = self.profile.block.iter().map(|entry| (Say::Block, entry));
+        let allow = self.profile.allow.iter().map(|entry| (Say::Allow, entry));
+        let matching = block.chain(allow).filter(|(_, entry)| of(&entry.what));
+        let weighed = matching.filter_map(|(say, entry)| Some(((self.length(&entry.what)?, 0, say), entry)));
+        heaviest(weighed).map(|((_, _, say), entry)| (say, entry))
+    }
+
+    /// The order that decides, of the kind that `of` picks, and what of it matches.
+    pub(super) fn order<'o>(
+        &self,
+        orders: &'o [ActiveOrder],
+        of: impl Fn(&What) -> bool,
+    ) -> Option<(&'o ActiveOrder, &'o What)> {
+        let named = orders.iter().flat_map(|order| order.what.iter().map(move |what| (order, what)));
+        let weighed = named.filter(|(order, what)| of(what) && self.is_in(&order.scope)).filter_map(|(order, what)| {
+            let weight = (self.length(what)?, order.scope.narrowness(), Say::from(order.rule));
+            Some((weight, (order, what)))
+        });
+        heaviest(weighed).map(|(_, found)| found)
+    }
+
+    fn is_in(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Site => true,
+            Scope::Profile(name) => self.profile.name == *name,
+            Scope::Source(network) => self.from.is_some_and(|from| network.contains(from)),
+            Scope::Line(_) => false,
+        }
+    }
+}
+
+fn heaviest<T>(found: impl Iterator<Item = (Weight, T)>) -> Option<(Weight, T)> {
+    found.reduce(|best, next| if next.0 > best.0 { next } else { best })
+}
+
+/// The foreign number that a suspicious string could reach: behind the world's code that brings it to an entry, else
+/// behind the first that fits.
+pub(super) fn suspected(profile: &Profile, dialled: &str) -> String {
+    let string = dialled.trim_start_matches('+');
+    let behind = |code: &str| string.strip_prefix(code).filter(|rest| !rest.starts_with('0'));
+    let readings: Vec<&str> =
+        numbering::world_access_codes().iter().filter_map(|code| behind(code)).chain([string]).collect();
+    let named = |digits: &&&str| {
+        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None };
+        called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_))).is_some()
+    };
+    let found = readings.iter().find(named).or(readings.first());
+    found.map(|digits| (*digits).to_owned()).unwrap_or_default()
+}
+
+/// The profile whose network is nearest around the source.
+pub(super) fn profile_of(config: &Config, from: Option<IpAddr>) -> Option<&Profile> {
+    let width = |profile: &Profile| {
+        let around = profile.sources.iter().filter(|network| from.is_some_and(|from| network.contains(from)));
+        around.map(|network| network.prefix_len).max()
+    };
+    let named = config.profiles.iter().filter_map(|profile| Some((width(profile)?, profile)));
+    named.max_by_key(|(width, _)| *width).map(|(_, profile)| profile).or(config.profiles.first())
+}

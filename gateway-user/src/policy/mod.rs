@@ -1,0 +1,17 @@
+//! The policy compiler: policy file and orders in, the array that the kernel decides by out.
+
+mod actions;
+mod automaton;
+mod cells;
+mod compile;
+mod explain;
+mod limits;
+mod matching;
+mod plan;
+mod say;
+mod scopes;
+mod sources;
+mod trie;
+
+pub use compile::{CompileErrors, PolicyImage, compile};
+pub use explain::explain;
