@@ -1,0 +1,206 @@
+//! Events: two ring buffers, so that trunk and lan sources have a lane that others cannot fill.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, RingBuf},
+};
+use gateway_common::{addr::Addr, judged::Judged};
+use jiff::{SignedDuration, Timestamp};
+use rustix::{
+    event::epoll,
+    time::{ClockId, clock_gettime},
+};
+
+use crate::{
+    daemon::{Event, MaskedNumber},
+    numbering,
+};
+
+/// The rings, and one descriptor that tells of both.
+pub(super) struct Events {
+    rings: Vec<RingBuf<MapData>>,
+    epoll: OwnedFd,
+}
+
+impl Events {
+    /// Opens the rings of a loaded object. Its programs must have been loaded, since this takes the maps.
+    pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("cannot wait for events")?;
+        let mut rings = Vec::new();
+        for name in ["EVENTS_OWN", "EVENTS"] {
+            let map: Map = ebpf.take_map(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+            let ring = RingBuf::try_from(map).with_context(|| format!("cannot read the events of {name}"))?;
+            watch(&epoll, ring.as_fd())?;
+            rings.push(ring);
+        }
+        Ok(Self { rings, epoll })
+    }
+
+    /// Readable when events wait.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// Adds another descriptor to wait on, which leaves by being closed.
+    pub(super) fn watch(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        watch(&self.epoll, fd)
+    }
+
+    /// Hands over every record that waits; those that are cut short are left out.
+    pub(super) fn drain(&mut self, sink: &mut dyn FnMut(Judged)) {
+        for ring in &mut self.rings {
+            while let Some(item) = ring.next() {
+                if let Some(judged) = Judged::from_octets(&item) {
+                    drop(item);
+                    sink(judged);
+                }
+            }
+        }
+    }
+}
+
+fn watch(epoll: &OwnedFd, fd: BorrowedFd<'_>) -> Result<()> {
+    epoll::add(epoll, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN).context("cannot wait for events")
+}
+
+/// The wall clock and the clock of the kernel's records, read together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl Clocks {
+    pub(super) fn now() -> Self {
+        let now = clock_gettime(ClockId::Monotonic);
+        Self { wall: Timestamp::now(), monotonic: Duration::new(now.tv_sec as u64, now.tv_nsec as u32) }
+    }
+
+    /// The wall time of a record; 0 is one of which the kernel noted none.
+    fn wall(&self, nanoseconds: u64) -> Timestamp {
+        if nanoseconds == 0 {
+            return self.wall;
+        }
+        let age = self.monotonic.saturating_sub(Duration::from_nanos(nanoseconds));
+        let age = SignedDuration::try_from(age).unwrap_or_default();
+        self.wall.checked_sub(age).unwrap_or(self.wall)
+    }
+}
+
+/// The event of a record.
+pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String) -> Event {
+    Event {
+        time: clocks.wall(judged.time),
+        verdict: judged.verdict(),
+        reason: judged.reason(),
+        method: judged.method(),
+        class: judged.class(),
+        country: country(judged.country),
+        number: number(judged),
+        source: address(judged.source),
+        interface,
+    }
+}
+
+/// The ISO code of a country, by its number in the policy image.
+fn country(number: u16) -> Option<&'static str> {
+    numbering::country_codes().get(usize::from(number).checked_sub(1)?).copied()
+}
+
+fn number(judged: &Judged) -> Option<MaskedNumber> {
+    let digits: String = judged.e164().map(char::from).collect();
+    if !digits.is_empty() {
+        return Some(MaskedNumber::e164(&digits, calling_code(&digits)));
+    }
+    let dialled = judged.dialled();
+    (!dialled.is_empty()).then(|| MaskedNumber::dialled(&String::from_utf8_lossy(dialled)))
+}
+
+/// How many digits the calling code has (ITU-T E.164): +1 and +7 one, and no shorter code begins a longer one.
+fn calling_code(digits: &str) -> usize {
+    match digits.as_bytes() {
+        [b'1' | b'7', ..] => 1,
+        [first, second, ..] if two_digits(*first, *second) => 2,
+        _ => 3,
+    }
+}
+
+/// The calling codes of two digits.
+const fn two_digits(first: u8, second: u8) -> bool {
+    match first {
+        b'2' => matches!(second, b'0' | b'7'),
+        b'3' => matches!(second, b'0'..=b'4' | b'6' | b'9'),
+        b'4' => !matches!(second, b'2'),
+        b'5' => matches!(second, b'1'..=b'8'),
+        b'6' => matches!(second, b'0'..=b'6'),
+        b'8' => matches!(second, b'1' | b'2' | b'4' | b'6'),
+        b'9' => matches!(second, b'0'..=b'5' | b'8'),
+        _ => false,
+    }
+}
+
+fn address(addr: Addr) -> IpAddr {
+    match addr.as_v4() {
+        Some(v4) => Ipv4Addr::from_bits(v4).into(),
+        None => Ipv6Addr::from_bits(u128::from(addr.hi) << 64 | u128::from(addr.lo)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_common::{Reason, Verdict};
+
+    #[test]
+    fn a_record_becomes_an_event_without_its_number() {
+        let mut judged = Judged::NOTHING;
+        judged.verdict = Verdict::Drop as u8;
+        judged.reason = Reason::BlockedCountry as u8;
+        judged.dialled[..14].copy_from_slice(b"01023276123456");
+        judged.dialled_len = 14;
+        judged.e164_at = 3;
+        judged.source = Addr::v4(0xc000_0242);
+        judged.time = 5;
+        let clocks = Clocks { wall: Timestamp::UNIX_EPOCH, monotonic: Duration::from_nanos(1_000_000_005) };
+        let found = event(&judged, clocks, "eth0".into());
+        assert_eq!(found.number.unwrap().as_str(), "+232 76••••••");
+        assert_eq!(found.source.to_string(), "192.0.2.66");
+        assert_eq!(found.time, Timestamp::from_second(-1).unwrap());
+        assert_eq!((found.verdict, found.reason), (Verdict::Drop, Reason::BlockedCountry));
+
+        judged.e164_at = gateway_common::judged::NO_NUMBER;
+        judged.time = 0;
+        let found = event(&judged, clocks, "eth0".into());
+        assert_eq!(found.number.unwrap().as_str(), "01••••••••••••");
+        assert_eq!(found.time, Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn countries_count_from_one() {
+        assert_eq!(country(0), None);
+        assert_eq!(country(1), numbering::country_codes().first().copied());
+        assert_eq!(country(u16::MAX), None);
+    }
+
+    #[test]
+    fn calling_codes() {
+        for (digits, length) in [("12025550123", 1), ("74951234567", 1), ("442071838750", 2), ("81312345678", 2)] {
+            assert_eq!(calling_code(digits), length, "{digits}");
+        }
+        for (digits, length) in [("23276123456", 3), ("3531234567", 3), ("420123456789", 3), ("88213", 3), ("2", 3)] {
+            assert_eq!(calling_code(digits), length, "{digits}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_both_families() {
+        assert_eq!(address(Addr { hi: 0x2001_0db8 << 32, lo: 1 }).to_string(), "2001:db8::1");
+    }
+}

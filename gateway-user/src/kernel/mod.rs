@@ -1,0 +1,410 @@
+//! The kernel façade: one loaded, attached and pinned instance of the filter. Nothing outside knows how that is done.
+
+mod attach;
+mod counters;
+mod events;
+mod golden;
+mod image;
+mod load;
+mod object;
+mod pin;
+mod probe;
+mod trace;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    os::fd::BorrowedFd,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::Ebpf;
+use gateway_common::judged::Judged;
+use jiff::Timestamp;
+
+pub use golden::Golden;
+pub use object::OBJECT;
+pub use probe::Probe;
+
+use self::{
+    attach::Attached,
+    events::{Clocks, Events},
+    load::Use,
+    object::Schema,
+    pin::Pins,
+    trace::Trace,
+};
+use crate::{
+    config::{Config, Interface},
+    daemon::{ActiveOrder, Applied, Counters, Event, Explanation, Gateway, InterfaceState, LinkState},
+    doctor::rtnetlink::{self, Link},
+    policy::{self, PolicyImage},
+};
+
+/// How often the interfaces are looked at: one that went and came back is filtered again.
+const MEND: Duration = Duration::from_secs(2);
+
+/// One loaded, attached and pinned instance of the filter. Dropping it leaves everything in force.
+pub struct Kernel {
+    ebpf: Ebpf,
+    events: Events,
+    trace: Option<Trace>,
+    pins: Pins,
+    maps: pin::Maps,
+    attached: Vec<Attached>,
+    in_force: InForce,
+    mended: Instant,
+}
+
+/// The policy in force.
+struct InForce {
+    config: Config,
+    orders: Vec<ActiveOrder>,
+    image: PolicyImage,
+}
+
+impl Kernel {
+    /// Loads the filter, puts policy and orders in force, proves the filter by test runs, attaches and pins. What a
+    /// former daemon left is adopted: its state goes on, and its program is replaced without a gap.
+    pub fn start(pin_dir: &Path, config: &Config, orders: &[ActiveOrder]) -> Result<(Self, Applied)> {
+        load::check_kernel()?;
+        ensure!(
+            !config.interfaces.is_empty(),
+            "the policy names no interface: write [interface.eth0] into it, or give --iface eth0"
+        );
+        let links = attach::find(&config.interfaces)?;
+        let generation = 1;
+        let (image, warnings) = policy::compile(config, orders, &indices(&links, &[]), generation)?;
+        prove(&image.cells, &golden::golden(&image))?;
+
+        let object = object::plain()?;
+        let pins = Pins::open(pin_dir)?;
+        let maps = pins.maps(&Schema::of(&object)?)?;
+        let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
+        image::install(&mut ebpf, &image.cells)?;
+        let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
+            // Without an attachment the state is of no use.
+            if !maps.adopted && pins.links().is_ok_and(|links| links.is_empty()) {
+                let _ = pin::remove_part(&maps.dir);
+            }
+        })?;
+        let events = Events::open(&mut ebpf)?;
+        let applied = applied(&image, warnings);
+        let in_force = InForce { config: config.clone(), orders: orders.to_vec(), image };
+        let mut kernel = Self { ebpf, events, trace: None, pins, maps, attached, in_force, mended: Instant::now() };
+        kernel.tidy()?;
+        for attached in &kernel.attached {
+            tracing::info!(
+                interface = attached.name,
+                program = attached.program,
+                "{} in {} mode",
+                if attached.replaced { "replaced the program" } else { "attached" },
+                attached.mode.as_str()
+            );
+        }
+        Ok((kernel, applied))
+    }
+
+    /// How many instructions the verifier walked through, by program.
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        load::verified(&self.ebpf)
+    }
+
+    /// Pins the programs that run, and removes the pins that nothing needs any more.
+    fn tidy(&mut self) -> Result<()> {
+        let mut unused = self.pins.links()?;
+        unused.retain(|link| !self.attached.iter().any(|attached| attached.pin == link.path));
+        attach::unpin(&unused)?;
+        for link in unused {
+            tracing::info!(interface = link.interface, "no longer filtered");
+        }
+        for old in self.pins.programs()? {
+            pin::unlink(&old)?;
+        }
+        for attached in &self.attached {
+            let pin = self.pins.program(attached.program);
+            if !pin.exists() {
+                let program = load::program(self.trace.as_mut().map_or(&mut self.ebpf, Trace::ebpf), attached.program)?;
+                program.pin(&pin).map_err(|error| load::refused(error, format!("cannot pin {}", pin.display())))?;
+            }
+        }
+        for outdated in std::mem::take(&mut self.maps.outdated) {
+            pin::remove_part(&outdated)?;
+        }
+        Ok(())
+    }
+
+    /// Filters interfaces that went and came back.
+    fn mend(&mut self) {
+        if self.mended.elapsed() < MEND {
+            return;
+        }
+        self.mended = Instant::now();
+        let Ok(links) = rtnetlink::links() else { return };
+        let is_back = |attached: &Attached| {
+            !links.iter().any(|link| link.index == attached.index)
+                && links.iter().any(|link| link.name == attached.name)
+        };
+        if !self.attached.iter().any(is_back) {
+            return;
+        }
+        let (config, orders) = (self.in_force.config.clone(), self.in_force.orders.clone());
+        match self.apply(&config, &orders) {
+            Ok(_) => tracing::warn!("an interface went and came back: it is filtered again"),
+            Err(error) => tracing::error!("an interface came back and cannot be filtered: {error:#}"),
+        }
+    }
+
+    /// The interfaces of a policy that are there. One that is filtered already may be away; a new one may not.
+    fn present(&self, config: &Config) -> Result<(Vec<Interface>, Vec<Link>)> {
+        let links = rtnetlink::links().context("the kernel does not list its interfaces")?;
+        let is_away = |interface: &Interface| {
+            self.attached.iter().any(|attached| attached.name == interface.name)
+                && !links.iter().any(|link| link.name == interface.name)
+        };
+        let present: Vec<Interface> =
+            config.interfaces.iter().filter(|interface| !is_away(interface)).cloned().collect();
+        let links = attach::find(&present)?;
+        Ok((present, links))
+    }
+
+    /// Attaches where a policy says so and nothing runs yet. On an error everything is as it was.
+    fn attach_missing(&mut self, interfaces: &[Interface], links: &[Link]) -> Result<Vec<Attached>> {
+        let ebpf = self.trace.as_mut().map_or(&mut self.ebpf, Trace::ebpf);
+        let mut after: Vec<Attached> = Vec::new();
+        let mut fresh: Vec<usize> = Vec::new();
+        for (interface, link) in interfaces.iter().zip(links) {
+            let before = self.attached.iter().find(|attached| attached.index == link.index);
+            if let Some(before) = before.filter(|before| before.role == interface.role && before.name == link.name) {
+                after.push(before.clone());
+                continue;
+            }
+            match attach::attach(ebpf, &self.pins, interface.role, link) {
+                Ok(attached) => {
+                    fresh.push(after.len());
+                    after.push(attached);
+                }
+                Err(error) => {
+                    for attached in fresh.iter().filter_map(|&place| after.get(place)) {
+                        take_back(ebpf, attached, &self.attached);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(after)
+    }
+}
+
+impl Gateway for Kernel {
+    fn check(&self, config: &Config, orders: &[ActiveOrder]) -> Result<Vec<String>> {
+        let (_, links) = self.present(config)?;
+        let interfaces = indices(&links, &self.attached);
+        Ok(policy::compile(config, orders, &interfaces, self.in_force.image.generation)?.1)
+    }
+
+    fn apply(&mut self, config: &Config, orders: &[ActiveOrder]) -> Result<Applied> {
+        ensure!(!config.interfaces.is_empty(), "the policy names no interface, so nothing would be filtered");
+        let (interfaces, links) = self.present(config)?;
+        let generation = self.in_force.image.generation.wrapping_add(1);
+        let (image, warnings) = policy::compile(config, orders, &indices(&links, &self.attached), generation)?;
+        let before = self.attached.clone();
+        let mut after = self.attach_missing(&interfaces, &links)?;
+        // What is away stays known, so that it is filtered again once it is back.
+        after.extend(
+            before
+                .iter()
+                .filter(|away| {
+                    config.interfaces.iter().any(|interface| interface.name == away.name)
+                        && !after.iter().any(|attached| attached.name == away.name)
+                })
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        let ebpf = self.trace.as_mut().map_or(&mut self.ebpf, Trace::ebpf);
+        if let Err(error) = image::install(ebpf, &image.cells) {
+            for attached in after.iter().filter(|attached| !before.contains(attached)) {
+                take_back(ebpf, attached, &before);
+            }
+            return Err(error);
+        }
+        let applied = applied(&image, warnings);
+        self.in_force = InForce { config: config.clone(), orders: orders.to_vec(), image };
+        self.attached = after;
+        if let Err(error) = self.tidy() {
+            tracing::error!("the policy is in force; old pins stay: {error:#}");
+        }
+        Ok(applied)
+    }
+
+    fn counters(&self) -> Result<Counters> {
+        Ok(counters::shown(&*counters::read(&self.ebpf)?))
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceState> {
+        let links = rtnetlink::links().unwrap_or_default();
+        let runs = |attached: &Attached| {
+            links.iter().any(|link| link.index == attached.index && link.xdp.is_some()) && attached.pin.exists()
+        };
+        self.attached
+            .iter()
+            .map(|attached| InterfaceState {
+                name: attached.name.clone(),
+                role: attached.role,
+                attach: attached.mode,
+                link: if runs(attached) { LinkState::Pinned } else { LinkState::Defunct },
+            })
+            .collect()
+    }
+
+    fn poll_events(&mut self, sink: &mut dyn FnMut(Event)) {
+        let (attached, clocks) = (&self.attached, Clocks::now());
+        self.events.drain(&mut |judged| {
+            let interface = attached.iter().find(|attached| attached.index == judged.ifindex);
+            let name = interface.map_or_else(|| judged.ifindex.to_string(), |interface| interface.name.clone());
+            sink(events::event(&judged, clocks, name));
+        });
+        if let Some(trace) = &mut self.trace {
+            trace.flush();
+        }
+        self.mend();
+    }
+
+    fn events_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.events.fd())
+    }
+
+    fn explain(&self, input: &str, from: Option<IpAddr>) -> Result<Explanation> {
+        let InForce { config, orders, image } = &self.in_force;
+        policy::explain(config, image, orders, input, from)
+    }
+
+    fn set_trace(&mut self, on: bool) -> Result<()> {
+        if on == self.trace.is_some() {
+            return Ok(());
+        }
+        let mut trace = if on { Some(Trace::open(&self.maps.dir, &self.events)?) } else { None };
+        let ebpf = trace.as_mut().map_or(&mut self.ebpf, Trace::ebpf);
+        for attached in &self.attached {
+            match attach::replace(ebpf, &attached.pin, attached.program) {
+                Err(error) if load::os_error(&error) != Some(libc::ENOLINK) => {
+                    return Err(error.context(format!("cannot replace the program on {}", attached.name)));
+                }
+                _ => {}
+            }
+        }
+        self.trace = trace;
+        self.tidy()
+    }
+
+    fn detach(&mut self) -> Result<()> {
+        self.trace = None;
+        detach(self.pins.dir())?;
+        self.attached.clear();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("attached", &self.attached).field("maps", &self.maps).finish_non_exhaustive()
+    }
+}
+
+/// Detaches from every interface and removes every pin under `pin_dir`, with or without a daemon. Returns the interfaces
+/// that were filtered.
+pub fn detach(pin_dir: &Path) -> Result<Vec<String>> {
+    pin::remove(pin_dir)
+}
+
+/// Attaches to every interface. On an error those that were not filtered before are not filtered.
+fn attach_all(ebpf: &mut Ebpf, pins: &Pins, interfaces: &[Interface], links: &[Link]) -> Result<Vec<Attached>> {
+    let mut done: Vec<Attached> = Vec::new();
+    for (interface, link) in interfaces.iter().zip(links) {
+        match attach::attach(ebpf, pins, interface.role, link) {
+            Ok(attached) => done.push(attached),
+            Err(error) => {
+                for attached in &done {
+                    take_back(ebpf, attached, &[]);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Undoes an attachment: the program that ran before runs again, or none where none ran.
+fn take_back(ebpf: &mut Ebpf, attached: &Attached, before: &[Attached]) {
+    let result = match before.iter().find(|before| before.pin == attached.pin) {
+        Some(before) => attach::replace(ebpf, &before.pin, before.program),
+        None if attached.replaced => Ok(()),
+        None => attach::unpin(&[attached.link_pin()]),
+    };
+    if let Err(error) = result {
+        tracing::error!(interface = attached.name, "cannot undo the attachment: {error:#}");
+    }
+}
+
+/// The indices of the interfaces by name; those that are away keep theirs.
+fn indices(links: &[Link], attached: &[Attached]) -> HashMap<String, u32> {
+    let away = attached.iter().map(|attached| (attached.name.clone(), attached.index));
+    away.chain(links.iter().map(|link| (link.name.clone(), link.index))).collect()
+}
+
+/// Proves that this kernel runs the filter as the host does: judges the frames one after the other under the policy of
+/// `cells`, and refuses any difference.
+pub fn prove(cells: &[u64], golden: &[Golden]) -> Result<()> {
+    let mut probe = Probe::new(cells)?;
+    for (number, frame) in golden.iter().enumerate() {
+        let judged = probe.judge(&frame.frame, frame.side, frame.ifindex, frame.now_ns)?;
+        if comparable(judged) != comparable(frame.judged) {
+            bail!(
+                "the self-test failed, and nothing was attached: this kernel judges packet {} of {} as {}, and not as {}. \
+                 Boot another kernel, and report this",
+                number + 1,
+                golden.len(),
+                shown(&judged),
+                shown(&frame.judged)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The record without what lies behind the dialled string, which means nothing.
+fn comparable(mut judged: Judged) -> Judged {
+    let end = usize::from(judged.dialled_len);
+    judged.dialled.iter_mut().skip(end).for_each(|octet| *octet = 0);
+    judged
+}
+
+/// Everything in a record; the numbers in golden frames are nobody's.
+fn shown(judged: &Judged) -> String {
+    let e164: String = judged.e164().map(char::from).collect();
+    format!(
+        "{} {} ({:?} {} country {} dialled {:?} e164 {e164:?} {} generation {} interface {} time {})",
+        judged.verdict().as_str(),
+        judged.reason().as_str(),
+        judged.method(),
+        judged.class().as_str(),
+        judged.country,
+        String::from_utf8_lossy(judged.dialled()),
+        judged.who().as_str(),
+        judged.generation,
+        judged.ifindex,
+        judged.time
+    )
+}
+
+fn applied(image: &PolicyImage, warnings: Vec<String>) -> Applied {
+    Applied {
+        generation: image.generation.into(),
+        hash: image.hash.clone(),
+        prefixes: image.prefixes,
+        in_force: Timestamp::now(),
+        warnings,
+    }
+}
