@@ -1,4 +1,15 @@
 //! Tollgate in user space: policy, kernel façade, daemon, control socket, CLI and replay.
 
+pub mod capture;
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod doctor;
+pub mod engine;
+pub mod kernel;
+pub mod numbering;
+pub mod orders;
+pub mod policy;
+pub mod replay;
 pub mod what;

@@ -1,2 +1,7 @@
-//! CLI.
-fn main() {}
+//! The command `tollgate`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway_user::cli::main()
+}

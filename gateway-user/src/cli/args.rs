@@ -1,0 +1,338 @@
+//! The command line: every sub-command, its options, its help.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::when;
+use crate::{control::protocol::ListKind, what::What};
+
+/// A SIP rate limiter and toll-fraud firewall in the Linux kernel.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollgate",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 done, 1 refused or found wrong, 2 usage, 3 no daemon or no privilege."
+)]
+pub struct Cli {
+    /// Where the daemon is met and keeps what it needs.
+    #[command(flatten)]
+    pub places: Places,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the daemon is met and keeps what it needs. Two daemons with different places do not meet.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Places")]
+pub struct Places {
+    /// Control socket of the daemon
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_SOCKET",
+        value_name = "PATH",
+        hide_env_values = true,
+        default_value = "/run/tollgate/control.sock"
+    )]
+    pub socket: PathBuf,
+    /// Directory of what survives a restart: the orders
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_STATE_DIR",
+        value_name = "DIR",
+        hide_env_values = true,
+        default_value = "/var/lib/tollgate"
+    )]
+    pub state_dir: PathBuf,
+    /// Directory on a BPF file system for what survives the daemon: program, maps, links
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_PIN_DIR",
+        value_name = "DIR",
+        hide_env_values = true,
+        default_value = "/sys/fs/bpf/tollgate"
+    )]
+    pub pin_dir: PathBuf,
+}
+
+/// The sub-commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Filter: load the program, put policy and orders in force, attach, serve the other commands
+    Run(super::run::RunArgs),
+    /// Read a policy file and say everything that is wrong with it; changes nothing
+    #[command(after_help = "\
+Examples:
+  tollgate check /etc/tollgate/tollgate.toml
+  tollgate check new.toml && sudo mv new.toml /etc/tollgate/tollgate.toml && sudo tollgate reload
+Ends 1 if the policy would not load.")]
+    Check(CheckArgs),
+    /// Stop calls to a destination or from a source, in either mode
+    #[command(after_help = BLOCK_EXAMPLES)]
+    Block(OrderArgs),
+    /// Let calls pass the floor and the policy file; limits still apply
+    #[command(after_help = ALLOW_EXAMPLES)]
+    Allow(OrderArgs),
+    /// Reverse an order by its number, another undo included
+    #[command(after_help = "\
+Examples:
+  tollgate undo 7                 take back order 7
+  tollgate undo 8                 where 8 undid 7: bring 7 back")]
+    Undo(UndoArgs),
+    /// Every order ever given: who, when, why, and what has become of it
+    Orders(JsonArgs),
+    /// What blocks, allows and limits now, of the policy file and of the orders
+    #[command(after_help = "\
+Examples:
+  tollgate list                   everything
+  tollgate list prefixes          prefixes, countries, dialled strings, classes
+  tollgate list sources --json    blocked and allowed sources, profiles, trunks; one object a line")]
+    List(ListArgs),
+    /// What is attached where, in which mode, under which policy
+    Status(JsonArgs),
+    /// Packets by reason and verdict, exact
+    #[command(after_help = "\
+Examples:
+  tollgate counters               once
+  tollgate counters --follow      every second, with rates
+  tollgate counters --json | jq .reasons")]
+    Counters(FollowArgs),
+    /// Sampled decisions, with numbers masked
+    #[command(after_help = "\
+Examples:
+  tollgate events                 the latest
+  tollgate events --follow        as they happen
+  tollgate events --follow --json | jq 'select(.verdict != \"pass\")'")]
+    Events(FollowArgs),
+    /// What would happen now to a call, in every step
+    #[command(after_help = "\
+Examples:
+  tollgate explain 010232761234567
+  tollgate explain +442071838750 --from 192.0.2.10
+  tollgate explain 'sip:110@pbx.example.net' --config new.toml
+Without a daemon and without --config, the built-in example policy answers.")]
+    Explain(ExplainArgs),
+    /// What a policy decides about captured packets or SIP messages; touches no interface
+    #[command(after_help = "\
+Examples:
+  tollgate replay calls.pcap                         under the built-in example policy
+  tollgate replay calls.pcap --config new.toml       before it goes into force
+  tollgate replay --sip invite.sip messages/ --json  each file is one UDP datagram on a WAN interface
+Of a folder the files are taken in the order of their names, without sub-folders: captures that end in .pcap, .pcapng
+or .cap; with --sip those that end in .sip or .dat, or all files where none does.
+Ends 0 whatever the verdicts, 1 if a file cannot be read to its end.")]
+    Replay(ReplayArgs),
+    /// Read the policy file again: all of it or nothing
+    Reload(JsonArgs),
+    /// What this machine, its kernel and its network cards lack, and what to do about it
+    #[command(after_help = "\
+Examples:
+  tollgate doctor                 every interface that is up
+  tollgate doctor --iface eth0    only this one
+Ends 1 if something is in the way.")]
+    Doctor(DoctorArgs),
+    /// Switch the kernel's debug traces; the daemon logs them
+    Trace(TraceArgs),
+    /// Detach from every interface and remove every pin: nothing is filtered any more
+    Detach(JsonArgs),
+}
+
+const BLOCK_EXAMPLES: &str = "\
+WHAT shows in its form what it is:
+  +232  a prefix      SL  a country      dial:0570  a dialled string
+  198.51.100.0/24  a source              international  a class
+
+Examples:
+  tollgate block SL                                    a country, until undone
+  tollgate block +881 +882 --for 48h --reason 'IRSF'   prefixes, for two days
+  tollgate block international --profile lobby --until 'mon 08:00'
+  tollgate block 198.51.100.0/24                       a source
+
+The longest prefix wins, then the narrower scope; on a tie block wins. Emergency calls always pass.";
+
+const ALLOW_EXAMPLES: &str = "\
+WHAT shows in its form what it is:
+  +371  a prefix      LV  a country      dial:0570  a dialled string
+  198.51.100.0/24  a source              international  a class
+
+Examples:
+  tollgate allow LV --until 'fri 18:00' --reason 'order 4711'
+  tollgate allow +37167 --source 192.0.2.10            for one source only
+
+The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
+
+/// `block` and `allow`.
+#[derive(Clone, Debug, Args)]
+pub struct OrderArgs {
+    /// What: +232, SL, dial:0570, 198.51.100.0/24, international
+    #[arg(required = true, value_name = "WHAT", value_parser = what)]
+    pub what: Vec<String>,
+    /// End by itself after this time: 90s, 15m, 48h, 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
+    pub duration: Option<std::time::Duration>,
+    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
+    pub until: Option<jiff::Timestamp>,
+    /// Only for calls of this source or network
+    #[arg(long, value_name = "ADDR", value_parser = source, conflicts_with = "profile")]
+    pub source: Option<String>,
+    /// Only for calls of the sources of this profile
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Why; kept with the order
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Do it even if it hits the site's own country, numbers, trunks or everything
+    #[arg(long)]
+    pub force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The policy file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print one JSON object for each problem and warning, then one for the whole
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `replay`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// Captures (pcap, pcapng); with --sip, files or folders of SIP messages
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Each file, or every file of a folder, is one SIP message over UDP
+    #[arg(long)]
+    pub sip: bool,
+    /// What decides: this process, or the committed program in this kernel
+    #[arg(long, value_enum, default_value_t = Engine::Host)]
+    pub engine: Engine,
+    /// Policy file; without one, the built-in example of region JP in enforce mode
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object a packet
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What decides in `replay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// This process; needs no privilege.
+    Host,
+    /// The committed program, through BPF_PROG_TEST_RUN.
+    Kernel,
+}
+
+/// `undo`.
+#[derive(Clone, Debug, Args)]
+pub struct UndoArgs {
+    /// Number of the order, as `tollgate orders` shows it
+    #[arg(value_name = "N")]
+    pub order: u64,
+    /// Why; kept with the order
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What only shows.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct JsonArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `list`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ListArgs {
+    /// Only this part
+    #[arg(value_enum)]
+    pub kind: Option<ListKind>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `counters` and `events`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct FollowArgs {
+    /// Go on until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `explain`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// The number as it is dialled, or a SIP or tel URI
+    #[arg(value_name = "NUMBER|URI")]
+    pub input: String,
+    /// The source of the call; its profile applies
+    #[arg(long, value_name = "ADDR")]
+    pub from: Option<IpAddr>,
+    /// Policy file to ask instead of the daemon; orders are left out
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Only this interface; may be given more than once
+    #[arg(long, value_name = "IF")]
+    pub iface: Vec<String>,
+    /// Print one JSON object a check
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `trace`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TraceArgs {
+    /// on or off
+    #[arg(value_enum)]
+    pub state: Switch,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Refuses what is no WHAT before the daemon is asked; the text travels as typed.
+fn what(text: &str) -> Result<String, String> {
+    text.parse::<What>().map(|_| text.to_owned()).map_err(|e| e.to_string())
+}
+
+fn source(text: &str) -> Result<String, String> {
+    match text.parse::<What>() {
+        Ok(What::Source(_)) => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err("a source is an address or a network, such as 192.0.2.10 or 198.51.100.0/24".into()),
+    }
+}

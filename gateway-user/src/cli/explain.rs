@@ -1,0 +1,71 @@
+//! `tollgate explain`.
+
+use super::{
+    Cell, Failure, Out, Tone,
+    args::{ExplainArgs, Places},
+    ask, plain, replay,
+};
+use crate::{
+    config::EXAMPLE_NAME,
+    control::{client::ClientError, protocol::Command, views::ExplanationView},
+    policy,
+};
+
+pub(super) fn run(args: &ExplainArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
+    if args.config.is_some() {
+        return show(&alone(args)?, args.json, out);
+    }
+    match ask(places, &Command::Explain { input: args.input.clone(), from: args.from }) {
+        Ok(view) => show(&view, args.json, out),
+        Err(ClientError::NoDaemon { .. }) => {
+            let socket = places.socket.display();
+            eprintln!(
+                "tollgate: no daemon at {socket}: this is the answer of the {EXAMPLE_NAME}; name a policy with --config"
+            );
+            show(&alone(args)?, args.json, out)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a policy file, or the built-in example, says without a daemon: no orders.
+fn alone(args: &ExplainArgs) -> Result<ExplanationView, Failure> {
+    let (config, _) = replay::policy(args.config.as_deref())?;
+    let image = replay::image(&config)?;
+    policy::explain(&config, &image, &[], &args.input, args.from)
+        .map(ExplanationView::from)
+        .map_err(|error| Failure::Usage(format!("{error:#}")))
+}
+
+/// Prints an explanation.
+pub(super) fn show(view: &ExplanationView, json: bool, out: &mut Out) -> Result<(), Failure> {
+    if json {
+        return Ok(out.json(view)?);
+    }
+    let none = || (String::from("none"), Tone::Dim);
+    let text = |value: &Option<String>| value.as_ref().map_or_else(none, plain);
+    out.toned(
+        &format!("{}: {} ({})", view.input, view.verdict, view.reason),
+        match Tone::of_verdict(&view.verdict) {
+            Tone::Plain => Tone::Good,
+            tone => tone,
+        },
+    )?;
+    out.facts(&[
+        ("rule", text(&view.rule)),
+        ("profile", plain(&view.profile)),
+        ("dialled", text(&view.dialled)),
+        ("E.164", view.e164.as_ref().map_or_else(none, |digits| plain(format!("+{digits}")))),
+        ("class", plain(&view.class)),
+        ("country", text(&view.country)),
+    ])?;
+    let rows: Vec<Vec<Cell>> = view
+        .steps
+        .iter()
+        .map(|step| {
+            let tone = if step.decides { Tone::Head } else { Tone::Plain };
+            vec![plain(if step.decides { "=>" } else { "" }), (step.step.clone(), tone), (step.finding.clone(), tone)]
+        })
+        .collect();
+    Ok(out.table(&["", "step", "finding"], &rows)?)
+}

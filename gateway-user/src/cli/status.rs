@@ -1,0 +1,65 @@
+//! `tollgate status`.
+
+use jiff::Timestamp;
+
+use super::{
+    Cell, Failure, Out, Tone,
+    args::{JsonArgs, Places},
+    ask, plain, when,
+};
+use crate::control::{
+    protocol::Command,
+    views::{InterfaceView, StatusView},
+};
+
+pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
+    let status: StatusView = ask(places, &Command::Status {})?;
+    if args.json {
+        return Ok(out.json(&status)?);
+    }
+    show(&status, out)
+}
+
+/// Prints a status for a person.
+pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
+    let up = when::length(when::between(status.started, Timestamp::now()));
+    out.line(&format!("tollgate {}, pid {}, up {up}", status.version, status.pid))?;
+    let mode = match status.mode.as_str() {
+        "enforce" => ("enforce: the rules of the file act".to_owned(), Tone::Good),
+        _ => ("monitor: the rules of the file are counted and stop nothing; orders act".to_owned(), Tone::Warn),
+    };
+    let policy = &status.policy;
+    let mut facts: Vec<(&str, Cell)> = vec![
+        ("mode", mode),
+        ("floor", if status.floor { plain("on") } else { ("off".into(), Tone::Warn) }),
+        ("policy", plain(policy.file.as_deref().unwrap_or("built-in example"))),
+        (
+            "",
+            plain(format!(
+                "generation {}, {} prefixes, in force since {}",
+                policy.generation,
+                policy.prefixes,
+                when::shown(policy.in_force)
+            )),
+        ),
+        ("", (policy.hash.clone(), Tone::Dim)),
+        ("orders", plain(format!("{} in force", status.orders))),
+    ];
+    facts.extend(policy.warnings.iter().map(|warning| ("warning", (warning.clone(), Tone::Warn))));
+    out.facts(&facts)?;
+    let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
+    Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+fn row(interface: &InterfaceView) -> Vec<Cell> {
+    let attach = match interface.attach.as_str() {
+        "driver" => plain("driver"),
+        other => (format!("{other} (slower: the driver has no XDP)"), Tone::Warn),
+    };
+    let link = match interface.link.as_str() {
+        "pinned" => ("pinned".into(), Tone::Good),
+        "held" => ("held (enforcement ends with the daemon)".into(), Tone::Warn),
+        _ => (format!("{} (nothing is filtered here; attach again with `tollgate run`)", interface.link), Tone::Bad),
+    };
+    vec![plain(&interface.name), plain(&interface.role), attach, link]
+}

@@ -1,0 +1,11 @@
+//! The control socket: a Unix socket, one JSON request line, one JSON reply line; what is followed streams lines.
+
+pub mod client;
+mod listener;
+mod peer;
+pub mod protocol;
+mod server;
+pub mod views;
+
+pub use listener::{ListenError, Listener};
+pub use server::{Answer, Job, serve};

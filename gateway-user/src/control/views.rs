@@ -1,0 +1,294 @@
+//! Results of the control socket, and the shapes of `--json`, which are the same.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::Role,
+    daemon::{Event, Explanation, InterfaceState},
+    orders::Order,
+};
+
+/// `status --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// `monitor` or `enforce`.
+    pub mode: String,
+    /// Whether the floor acts.
+    pub floor: bool,
+    /// The interfaces.
+    pub interfaces: Vec<InterfaceView>,
+    /// The policy in force.
+    pub policy: PolicyView,
+    /// How many orders act.
+    pub orders: usize,
+    /// The process of the daemon.
+    pub pid: u32,
+    /// Version of the daemon.
+    pub version: String,
+    /// When the daemon started.
+    pub started: Timestamp,
+}
+
+/// An interface of `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceView {
+    /// Its name.
+    pub name: String,
+    /// `wan` or `lan`.
+    pub role: String,
+    /// `driver` or `generic`.
+    pub attach: String,
+    /// `pinned`, `held` or `defunct`.
+    pub link: String,
+}
+
+impl From<InterfaceState> for InterfaceView {
+    fn from(state: InterfaceState) -> Self {
+        let role = match state.role {
+            Role::Wan => "wan",
+            Role::Lan => "lan",
+        };
+        Self {
+            name: state.name,
+            role: role.into(),
+            attach: state.attach.as_str().into(),
+            link: state.link.as_str().into(),
+        }
+    }
+}
+
+/// The policy of `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Digest of the policy image.
+    pub hash: String,
+    /// Number of the policy image.
+    pub generation: u64,
+    /// How many prefixes it holds.
+    pub prefixes: usize,
+    /// The file it was read from; null for the built-in example.
+    pub file: Option<String>,
+    /// When it came in force.
+    pub in_force: Timestamp,
+    /// What can never match, is shadowed, contradicts or is unused.
+    pub warnings: Vec<String>,
+}
+
+/// `counters --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountersView {
+    /// When they were read.
+    pub time: Timestamp,
+    /// Packets by reason, whatever the verdict; zeros left out.
+    pub reasons: BTreeMap<String, u64>,
+    /// SIP requests by method; zeros left out.
+    pub methods: BTreeMap<String, u64>,
+    /// Packets that passed and that no rule would have stopped.
+    pub passed: u64,
+    /// Packets dropped.
+    pub dropped: u64,
+    /// Packets refused with an answer.
+    pub rejected: u64,
+    /// Packets that passed, and would have been stopped in enforce mode.
+    pub would_drop: u64,
+    /// Events that were lost; counters never are.
+    pub events_lost: u64,
+}
+
+/// `orders --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderView {
+    /// Its number.
+    pub order: u64,
+    /// `block`, `allow` or `undo`.
+    pub verb: String,
+    /// What it names.
+    pub what: Vec<String>,
+    /// Where it holds: `site`, `profile:NAME`, `source:NETWORK` or `line:NAME`.
+    pub scope: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who gave it.
+    pub who: String,
+    /// Where it came from.
+    pub origin: String,
+    /// When it was given.
+    pub since: Timestamp,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+    /// The order that undid it.
+    pub undone: Option<u64>,
+    /// `in-force`, `expired` or `undone`.
+    pub state: String,
+}
+
+impl OrderView {
+    /// The view of an order at `now`.
+    pub fn of(order: &Order, now: Timestamp) -> Self {
+        Self {
+            order: order.number,
+            verb: order.action.verb().into(),
+            what: order.action.what(),
+            scope: order.scope.to_string(),
+            reason: order.reason.clone(),
+            who: order.who.clone(),
+            origin: order.origin.as_str().into(),
+            since: order.since,
+            expires: order.expires,
+            undone: order.undone,
+            state: order.state(now).as_str().into(),
+        }
+    }
+}
+
+/// What a changing command prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedView {
+    /// Always true; a refusal has false.
+    pub ok: bool,
+    /// Number of the order; null for `reload` and `detach`.
+    pub order: Option<u64>,
+    /// The policy image now in force; null after `detach`.
+    pub generation: Option<u64>,
+    /// What was done, in the words of the command line.
+    pub done: String,
+    /// When the request arrived.
+    pub since: Timestamp,
+    /// When it came in force.
+    pub in_force: Timestamp,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+    /// What still wins over it.
+    pub overridden_by: Vec<String>,
+    /// What is odd about the policy now in force.
+    pub warnings: Vec<String>,
+    /// The command that undoes it.
+    pub undo: Option<String>,
+}
+
+/// `list --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListView {
+    /// `prefix`, `country`, `dial`, `class`, `source`, `line` or `limit`.
+    pub kind: String,
+    /// The thing, as it would be typed; the name of a limit.
+    pub value: String,
+    /// `block`, `allow`, `monitor`, `profile`, `trunk` or what a limit does.
+    pub action: String,
+    /// The profile; null where it holds for the site.
+    pub profile: Option<String>,
+    /// File and line, or the number of the order.
+    pub origin: String,
+    /// Why, if anybody said.
+    pub reason: Option<String>,
+    /// When it was ordered; null for what the file says.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+}
+
+/// `events --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// When the packet arrived.
+    pub time: Timestamp,
+    /// `pass`, `drop`, `reject` or `would-drop`.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// The method; null where it is not a SIP request.
+    pub method: Option<String>,
+    /// The class of the dialled number.
+    pub class: String,
+    /// Its country.
+    pub country: Option<String>,
+    /// The number, masked.
+    pub number: Option<String>,
+    /// Who sent it.
+    pub source: IpAddr,
+    /// The interface it arrived on.
+    pub interface: String,
+}
+
+impl From<&Event> for EventView {
+    fn from(event: &Event) -> Self {
+        Self {
+            time: event.time,
+            verdict: event.verdict.as_str().into(),
+            reason: event.reason.as_str().into(),
+            method: event.method.map(|method| method.as_str().into()),
+            class: event.class.as_str().into(),
+            country: event.country.map(Into::into),
+            number: event.number.as_ref().map(ToString::to_string),
+            source: event.source,
+            interface: event.interface.clone(),
+        }
+    }
+}
+
+/// A line of `events` in place of events that this follower was too slow for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostView {
+    /// How many.
+    pub lost: u64,
+}
+
+/// `explain --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplanationView {
+    /// What was asked about.
+    pub input: String,
+    /// The profile that applies to the source.
+    pub profile: String,
+    /// The string that a server would dial.
+    pub dialled: Option<String>,
+    /// The number in E.164, digits without the plus.
+    pub e164: Option<String>,
+    /// Its class.
+    pub class: String,
+    /// Its country.
+    pub country: Option<String>,
+    /// What would happen.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// The rule that decides.
+    pub rule: Option<String>,
+    /// Every step of the decision.
+    pub steps: Vec<StepView>,
+}
+
+/// A step of `explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// Its name.
+    pub step: String,
+    /// What it found.
+    pub finding: String,
+    /// Whether it decided.
+    pub decides: bool,
+}
+
+impl From<Explanation> for ExplanationView {
+    fn from(it: Explanation) -> Self {
+        Self {
+            input: it.input,
+            profile: it.profile,
+            dialled: it.dialled,
+            e164: it.e164,
+            class: it.class.as_str().into(),
+            country: it.country,
+            verdict: it.verdict.as_str().into(),
+            reason: it.reason.as_str().into(),
+            rule: it.rule,
+            steps: it
+                .steps
+                .into_iter()
+                .map(|step| StepView { step: step.name, finding: step.finding, decides: step.decides })
+                .collect(),
+        }
+    }
+}

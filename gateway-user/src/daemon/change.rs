@@ -1,0 +1,158 @@
+//! Giving and undoing orders: checked, made durable, put in force, in this order, or nothing of it.
+
+use jiff::Timestamp;
+
+use super::{ActiveOrder, Core, OrderRule, core::refused, guard};
+use crate::{
+    control::{
+        protocol::{ErrorView, NewOrder},
+        views::ChangedView,
+    },
+    orders::{Action, Order, Origin, Scope},
+    what::What,
+};
+
+/// Longest reason, in characters.
+const MAX_REASON: usize = 500;
+/// Most things that one order names; longer lists belong into a `block_files` list.
+const MAX_WHAT: usize = 1000;
+
+impl Core {
+    /// Gives an order to block or allow.
+    pub(super) fn give(&mut self, rule: OrderRule, new: NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
+        let now = self.now();
+        let what = parse_what(&new.what)?;
+        let scope = Scope::try_from(new.scope).map_err(ErrorView::usage)?;
+        check_scope(self, &scope)?;
+        if let Some(expires) = new.expires
+            && expires <= now
+        {
+            return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
+        }
+        guard::check(&self.config, rule, &what, new.force).map_err(ErrorView::refused)?;
+        let order = Order {
+            number: self.store.next_number(),
+            action: Action::Rule(rule, what.clone()),
+            scope: scope.clone(),
+            reason: check_reason(new.reason)?,
+            who: who.to_owned(),
+            origin: Origin::Cli,
+            since: now,
+            expires: new.expires,
+            expired: false,
+            undone: None,
+        };
+        let (number, done) = (order.number, order.action.to_string());
+        self.put_in_force(&[order], now)?;
+        tracing::info!(order = number, who, "order in force: {done}");
+        let given = ActiveOrder { number, rule, what, scope };
+        Ok(ChangedView {
+            expires: new.expires,
+            overridden_by: guard::overridden_by(&given, &self.in_force)
+                .into_iter()
+                .chain([guard::always_wins(rule).to_owned()])
+                .collect(),
+            ..self.changed(Some(number), done, now)
+        })
+    }
+
+    /// Reverses order `target`.
+    pub(super) fn undo(&mut self, target: u64, reason: Option<String>, who: &str) -> Result<ChangedView, ErrorView> {
+        let now = self.now();
+        let undo = Order {
+            number: self.store.next_number(),
+            action: Action::Undo(target),
+            scope: self.book.get(target).map(|order| order.scope.clone()).unwrap_or_default(),
+            reason: check_reason(reason)?,
+            who: who.to_owned(),
+            origin: Origin::Cli,
+            since: now,
+            expires: None,
+            expired: false,
+            undone: None,
+        };
+        let number = undo.number;
+        let changed = self.book.undo(undo, target, now).map_err(refused)?;
+        let undone = self.book.get(target).map(|order| order.action.to_string()).unwrap_or_default();
+        self.put_in_force(&changed, now)?;
+        tracing::info!(order = number, who, "order {target} undone: {undone}");
+        Ok(self.changed(Some(number), format!("undo {target} ({undone})"), now))
+    }
+
+    /// Checks, stores and applies new and changed orders. On an error everything is as it was.
+    fn put_in_force(&mut self, changed: &[Order], now: Timestamp) -> Result<(), ErrorView> {
+        let mut book = self.book.clone();
+        book.put(changed);
+        let orders = book.active(now);
+        self.gateway.check(&self.config, &orders).map_err(refused)?;
+        self.store.commit(changed).map_err(refused)?;
+        match self.gateway.apply(&self.config, &orders) {
+            Ok(applied) => {
+                self.book = book;
+                self.took(applied, orders);
+                Ok(())
+            }
+            Err(error) => Err(self.take_back(changed, &error)),
+        }
+    }
+
+    /// Takes orders that the kernel did not accept out of the store again.
+    fn take_back(&mut self, changed: &[Order], error: &anyhow::Error) -> ErrorView {
+        let previous: Vec<Order> = changed.iter().filter_map(|order| self.book.get(order.number)).cloned().collect();
+        let gone: Vec<u64> =
+            changed.iter().map(|order| order.number).filter(|&number| self.book.get(number).is_none()).collect();
+        match self.store.retract(&previous, &gone) {
+            Ok(()) => ErrorView::refused(format!("the kernel did not take the order, nothing was changed: {error:#}")),
+            Err(store) => ErrorView::refused(format!(
+                "the kernel did not take the order, and it is not in force: {error:#}. It could not be taken out of \
+                 the store either, so it comes in force when the daemon starts again: {store}"
+            )),
+        }
+    }
+}
+
+fn parse_what(texts: &[String]) -> Result<Vec<What>, ErrorView> {
+    if texts.is_empty() {
+        return Err(ErrorView::usage("the order names nothing; say what, such as +232, SL or international"));
+    }
+    if texts.len() > MAX_WHAT {
+        return Err(ErrorView::usage(format!(
+            "the order names {} things and may name {MAX_WHAT}; put them into a list, name it in block_files of the \
+             policy file, and reload",
+            texts.len()
+        )));
+    }
+    let mut what: Vec<What> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let parsed = text.parse().map_err(|e| ErrorView::usage(format!("`{}`: {e}", text.escape_debug())))?;
+        if !what.contains(&parsed) {
+            what.push(parsed);
+        }
+    }
+    Ok(what)
+}
+
+fn check_scope(core: &Core, scope: &Scope) -> Result<(), ErrorView> {
+    let Scope::Profile(name) = scope else {
+        return Ok(());
+    };
+    let known: Vec<&str> = core.config.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    if known.contains(&name.as_str()) {
+        return Ok(());
+    }
+    Err(ErrorView::refused(format!("the policy has no profile `{}`; it has {}", name.escape_debug(), known.join(", "))))
+}
+
+fn check_reason(reason: Option<String>) -> Result<Option<String>, ErrorView> {
+    let Some(reason) = reason else {
+        return Ok(None);
+    };
+    if reason.chars().any(char::is_control) {
+        return Err(ErrorView::usage("the reason holds a line end or another control character; leave it out"));
+    }
+    let length = reason.chars().count();
+    if length > MAX_REASON {
+        return Err(ErrorView::usage(format!("the reason has {length} characters and may have {MAX_REASON}")));
+    }
+    Ok((!reason.trim().is_empty()).then_some(reason))
+}

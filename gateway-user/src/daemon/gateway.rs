@@ -1,0 +1,217 @@
+//! What the daemon asks of one loaded, attached and pinned instance of the filter.
+//!
+//! The kernel façade implements [`Gateway`]; tests implement it in memory. Everything here is plain data: the shapes
+//! that travel over the control socket are in `control::protocol`.
+
+use std::{net::IpAddr, os::fd::BorrowedFd};
+
+use gateway_common::{Class, Method, Reason, Verdict};
+use jiff::Timestamp;
+
+use super::mask::MaskedNumber;
+use crate::{
+    config::{Config, Role},
+    orders::Scope,
+    what::What,
+};
+
+/// One instance of the filter: loaded, attached, pinned.
+pub trait Gateway {
+    /// Compiles `config` and `orders` without putting them in force; returns the warnings.
+    fn check(&self, config: &Config, orders: &[ActiveOrder]) -> anyhow::Result<Vec<String>>;
+
+    /// Compiles `config` and `orders` and puts them in force in one step. On an error what was in force stays.
+    fn apply(&mut self, config: &Config, orders: &[ActiveOrder]) -> anyhow::Result<Applied>;
+
+    /// The counters of the kernel, exact.
+    fn counters(&self) -> anyhow::Result<Counters>;
+
+    /// The interfaces, as they are attached now.
+    fn interfaces(&self) -> Vec<InterfaceState>;
+
+    /// Hands every event that waits in the kernel to `sink`.
+    fn poll_events(&mut self, sink: &mut dyn FnMut(Event));
+
+    /// A descriptor that becomes readable when events wait; `None` where there is nothing to wait on.
+    fn events_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// What would happen now to a call to `input` from `from`; without a source, from the default profile.
+    fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation>;
+
+    /// Switches the kernel's debug traces.
+    fn set_trace(&mut self, on: bool) -> anyhow::Result<()>;
+
+    /// Detaches from every interface and removes every pin: the gateway is disarmed.
+    fn detach(&mut self) -> anyhow::Result<()>;
+}
+
+/// An order as the policy compiler sees it: in force, with nothing of its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveOrder {
+    /// Its number, which `explain` names.
+    pub number: u64,
+    /// What it does.
+    pub rule: OrderRule,
+    /// What it names.
+    pub what: Vec<What>,
+    /// Where it holds.
+    pub scope: Scope,
+}
+
+/// What an order does to the calls it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderRule {
+    /// They are stopped.
+    Block,
+    /// They pass the floor and the policy file.
+    Allow,
+}
+
+impl OrderRule {
+    /// The verb of the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Allow => "allow",
+        }
+    }
+}
+
+/// What an [`Gateway::apply`] put in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Number of the policy image, one more with each.
+    pub generation: u64,
+    /// Digest of the policy image, hexadecimal.
+    pub hash: String,
+    /// How many prefixes it holds.
+    pub prefixes: usize,
+    /// When the kernel took it.
+    pub in_force: Timestamp,
+    /// What can never match, is shadowed, contradicts or is unused.
+    pub warnings: Vec<String>,
+}
+
+/// The counters of the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets by reason and verdict; pairs that are absent are zero.
+    pub cells: Vec<(Reason, Verdict, u64)>,
+    /// SIP requests by method.
+    pub by_method: Vec<(Method, u64)>,
+    /// Events that the kernel could not hand over.
+    pub events_lost: u64,
+}
+
+/// One interface, as it is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceState {
+    /// Its name.
+    pub name: String,
+    /// The side it looks at.
+    pub role: Role,
+    /// Where in the kernel the program runs.
+    pub attach: AttachMode,
+    /// Whether the attachment outlives the daemon.
+    pub link: LinkState,
+}
+
+/// Where in the kernel the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachMode {
+    /// In the driver, before a socket buffer exists.
+    Driver,
+    /// In the network stack: slower, and the same verdicts.
+    Generic,
+}
+
+impl AttachMode {
+    /// The name used in `--json` output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Driver => "driver",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// The state of the BPF link of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Pinned: enforcement outlives the daemon.
+    Pinned,
+    /// Held by the daemon alone: enforcement ends with it.
+    Held,
+    /// The interface is gone, and nothing is filtered there.
+    Defunct,
+}
+
+impl LinkState {
+    /// The name used in `--json` output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Held => "held",
+            Self::Defunct => "defunct",
+        }
+    }
+}
+
+/// One sampled decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When the packet arrived.
+    pub time: Timestamp,
+    /// What happened to it.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// Its method; `None` where it is not a SIP request.
+    pub method: Option<Method>,
+    /// The class of the dialled number.
+    pub class: Class,
+    /// The country of the dialled number, ISO 3166-1 alpha-2.
+    pub country: Option<&'static str>,
+    /// The dialled number, masked.
+    pub number: Option<MaskedNumber>,
+    /// Who sent it; the inner address of a tunnel.
+    pub source: IpAddr,
+    /// The interface it arrived on.
+    pub interface: String,
+}
+
+/// What would happen to one call now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What was asked about.
+    pub input: String,
+    /// The profile that applies to the source.
+    pub profile: String,
+    /// The string that a server would dial.
+    pub dialled: Option<String>,
+    /// The number in E.164, digits without the plus.
+    pub e164: Option<String>,
+    /// Its class.
+    pub class: Class,
+    /// Its country, ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// What would happen.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The rule that decides, with file and line or the number of the order.
+    pub rule: Option<String>,
+    /// Every step of the decision, in order.
+    pub steps: Vec<ExplainStep>,
+}
+
+/// One step of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainStep {
+    /// Its name, such as `dial plan` or `orders`.
+    pub name: String,
+    /// What it found.
+    pub finding: String,
+    /// Whether it decided.
+    pub decides: bool,
+}

@@ -1,0 +1,146 @@
+//! What `list` shows: what blocks, allows and limits, of the policy file and of the orders in force.
+
+use std::sync::Arc;
+
+use gateway_common::Class;
+
+use crate::{
+    config::{Answer, Config, Entry, Limit, Over, Profile, Trunk},
+    control::{protocol::ListKind, views::ListView},
+    orders::{Action, Order, Scope},
+    what::What,
+};
+
+/// One JSON line for each entry, made as it is asked for: a policy may hold a million.
+pub(super) fn lines(
+    config: &Arc<Config>,
+    orders: Vec<Order>,
+    kind: Option<ListKind>,
+) -> impl Iterator<Item = String> + Send + use<> {
+    let wanted = move |list: ListKind| kind.is_none_or(|kind| kind == list);
+    let ordered = orders.into_iter().flat_map(|order| of_order(&order));
+    let by_profile = Arc::clone(config);
+    let entries = (0..config.profiles.len()).flat_map(move |profile| {
+        let config = Arc::clone(&by_profile);
+        let count = config.profiles[profile].block.len() + config.profiles[profile].allow.len();
+        (0..count).map(move |entry| of_entry(&config.profiles[profile], entry))
+    });
+    let others: Vec<ListView> = config
+        .profiles
+        .iter()
+        .flat_map(of_profile)
+        .chain(config.trunks.iter().flat_map(of_trunk))
+        .chain(config.limits.iter().flat_map(|limit| of_limit(config, limit)))
+        .collect();
+    ordered
+        .chain(entries)
+        .chain(others)
+        .filter(move |view| wanted(part(view)))
+        .filter_map(|view| serde_json::to_string(&view).ok())
+}
+
+/// The part of the list that an entry belongs to.
+fn part(view: &ListView) -> ListKind {
+    match view.kind.as_str() {
+        "source" | "line" => ListKind::Sources,
+        "limit" => ListKind::Limits,
+        _ => ListKind::Prefixes,
+    }
+}
+
+fn kind_of(what: &What) -> &'static str {
+    match what {
+        What::Prefix(_) => "prefix",
+        What::Country(_) => "country",
+        What::Dial(_) => "dial",
+        What::Source(_) => "source",
+        What::Class(_) => "class",
+        What::Line(_) => "line",
+    }
+}
+
+fn of_order(order: &Order) -> Vec<ListView> {
+    let Action::Rule(rule, what) = &order.action else {
+        return Vec::new();
+    };
+    what.iter()
+        .map(|what| ListView {
+            kind: kind_of(what).into(),
+            value: what.to_string(),
+            action: rule.as_str().into(),
+            profile: match &order.scope {
+                Scope::Site => None,
+                Scope::Profile(name) => Some(name.clone()),
+                narrower => Some(narrower.to_string()),
+            },
+            origin: format!("order {}", order.number),
+            reason: order.reason.clone(),
+            since: Some(order.since),
+            expires: order.expires,
+        })
+        .collect()
+}
+
+/// The entry with this index in the `block` list of a profile, followed by its `allow` list.
+fn of_entry(profile: &Profile, index: usize) -> ListView {
+    let (action, entry): (_, &Entry) = match profile.block.get(index) {
+        Some(entry) => ("block", entry),
+        None => ("allow", &profile.allow[index - profile.block.len()]),
+    };
+    ListView {
+        reason: entry.reason.clone(),
+        ..of_file(kind_of(&entry.what), entry.what.to_string(), action, Some(&profile.name), &entry.place)
+    }
+}
+
+fn of_profile(profile: &Profile) -> Vec<ListView> {
+    let place = format!("[profile.{}]", profile.name);
+    let classes = Class::ALL.into_iter().filter_map(|class| {
+        let action = match profile.class[class as usize] {
+            Answer::Allow => return None,
+            Answer::Monitor => "monitor",
+            Answer::Block => "block",
+            Answer::AsInternational => "as-international",
+        };
+        Some(of_file("class", class.as_str().into(), action, Some(&profile.name), &place))
+    });
+    let sources = profile
+        .sources
+        .iter()
+        .map(|network| of_file("source", network.to_string(), "profile", Some(&profile.name), &place));
+    classes.chain(sources).collect()
+}
+
+fn of_trunk(trunk: &Trunk) -> Vec<ListView> {
+    let place = format!("[trunk.{}]", trunk.name);
+    trunk.sources.iter().map(|network| of_file("source", network.to_string(), "trunk", None, &place)).collect()
+}
+
+fn of_limit(config: &Config, limit: &Limit) -> Vec<ListView> {
+    let action = match limit.over {
+        Over::Drop => "drop",
+        Over::Ban => "ban",
+        Over::Suspend => "suspend",
+        Over::Warn => "warn",
+    };
+    let place = format!("[limit.{}]", limit.name);
+    config
+        .profiles
+        .iter()
+        .filter(|profile| profile.limits.contains(&limit.name))
+        .map(|profile| of_file("limit", limit.name.clone(), action, Some(&profile.name), &place))
+        .collect()
+}
+
+fn of_file(kind: &str, value: String, action: &str, profile: Option<&str>, origin: &str) -> ListView {
+    ListView {
+        kind: kind.into(),
+        value,
+        action: action.into(),
+        profile: profile.map(Into::into),
+        origin: origin.into(),
+        reason: None,
+        since: None,
+        expires: None,
+    }
+}

@@ -1,0 +1,17 @@
+//! The daemon: one process that owns the attached filter, the orders and the control socket.
+
+mod change;
+mod core;
+mod gateway;
+mod guard;
+mod listing;
+mod mask;
+mod run;
+
+pub use self::core::{Clock, Core, Flow, Loader, Parts, Starter};
+pub use gateway::{
+    ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState, LinkState,
+    OrderRule,
+};
+pub use mask::MaskedNumber;
+pub use run::{Options, run};

@@ -1,0 +1,113 @@
+//! An order as it lies in the store: JSON, with every value in the form in which it would be typed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Order, Origin, Scope};
+use crate::{daemon::OrderRule, what::What};
+
+/// The stored form. Fields are added with a default, never renamed.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    number: u64,
+    verb: Verb,
+    what: Vec<String>,
+    scope: ScopeRecord,
+    reason: Option<String>,
+    who: String,
+    origin: OriginRecord,
+    since: Timestamp,
+    expires: Option<Timestamp>,
+    expired: bool,
+    undone: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verb {
+    Block,
+    Allow,
+    Undo,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ScopeRecord {
+    Site,
+    Profile(String),
+    Source(String),
+    Line(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OriginRecord {
+    Cli,
+}
+
+/// The octets to store.
+pub(super) fn encode(order: &Order) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Record {
+        number: order.number,
+        verb: match order.action {
+            Action::Rule(OrderRule::Block, _) => Verb::Block,
+            Action::Rule(OrderRule::Allow, _) => Verb::Allow,
+            Action::Undo(_) => Verb::Undo,
+        },
+        what: order.action.what(),
+        scope: match &order.scope {
+            Scope::Site => ScopeRecord::Site,
+            Scope::Profile(name) => ScopeRecord::Profile(name.clone()),
+            Scope::Source(network) => ScopeRecord::Source(network.to_string()),
+            Scope::Line(line) => ScopeRecord::Line(line.clone()),
+        },
+        reason: order.reason.clone(),
+        who: order.who.clone(),
+        origin: match order.origin {
+            Origin::Cli => OriginRecord::Cli,
+        },
+        since: order.since,
+        expires: order.expires,
+        expired: order.expired,
+        undone: order.undone,
+    })
+}
+
+/// The order in these octets; the error says what is wrong with them.
+pub(super) fn decode(octets: &[u8]) -> Result<Order, String> {
+    let record: Record = serde_json::from_slice(octets).map_err(|e| e.to_string())?;
+    let what = || {
+        record
+            .what
+            .iter()
+            .map(|text| text.parse::<What>().map_err(|e| format!("{text}: {e}")))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let action = match record.verb {
+        Verb::Block => Action::Rule(OrderRule::Block, what()?),
+        Verb::Allow => Action::Rule(OrderRule::Allow, what()?),
+        Verb::Undo => match record.what.as_slice() {
+            [target] => Action::Undo(target.parse().map_err(|_parse| format!("`{target}` is no order's number"))?),
+            _ => return Err("an undo without the order that it undoes".into()),
+        },
+    };
+    Ok(Order {
+        number: record.number,
+        action,
+        scope: match record.scope {
+            ScopeRecord::Site => Scope::Site,
+            ScopeRecord::Profile(name) => Scope::Profile(name),
+            ScopeRecord::Source(text) => Scope::Source(text.parse().map_err(|e| format!("{text}: {e}"))?),
+            ScopeRecord::Line(line) => Scope::Line(line),
+        },
+        reason: record.reason,
+        who: record.who,
+        origin: match record.origin {
+            OriginRecord::Cli => Origin::Cli,
+        },
+        since: record.since,
+        expires: record.expires,
+        expired: record.expired,
+        undone: record.undone,
+    })
+}

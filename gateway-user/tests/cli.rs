@@ -1,0 +1,272 @@
+//! The command line against a daemon with a gateway in memory: what is printed, how it ends, what is in force then.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends there")]
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use support::{Daemon, event, stderr, stdout, tollgate};
+
+fn code(output: &std::process::Output) -> i32 {
+    output.status.code().expect("it ends by itself")
+}
+
+#[test]
+fn an_order_is_numbered_shown_and_undone() {
+    let daemon = Daemon::start();
+    let output = daemon.tollgate(&["block", "+881", "LV", "--for", "48h", "--reason", "IRSF wave"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let text = stdout(&output);
+    for needle in ["order 1 in force: block +881 LV", "JST", "tollgate undo 1", "emergency calls", "(2d)"] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    assert!(!text.contains('\x1b'), "no colour where nobody looks");
+    assert_eq!(daemon.board.lock().unwrap().orders.len(), 1);
+
+    let changed = daemon.json(&["allow", "+881", "--json"]);
+    assert_eq!(changed[0]["ok"], true);
+    assert_eq!(changed[0]["order"], 2);
+    assert_eq!(changed[0]["generation"], 3);
+    assert!(changed[0]["overridden_by"][0].as_str().unwrap().contains("tollgate undo 1"), "{changed:?}");
+
+    assert_eq!(code(&daemon.tollgate(&["undo", "1"])), 0);
+    let active: Vec<u64> = daemon.board.lock().unwrap().orders.iter().map(|order| order.number).collect();
+    assert_eq!(active, [2]);
+    assert_eq!(code(&daemon.tollgate(&["undo", "3", "--json"])), 0);
+
+    let orders = daemon.json(&["orders", "--json"]);
+    let told: Vec<_> = orders
+        .iter()
+        .map(|it| (it["order"].as_u64().unwrap(), it["verb"].as_str().unwrap(), it["undone"].clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [(1, "block", Value::Null), (2, "allow", Value::Null), (3, "undo", json!(4)), (4, "undo", Value::Null)]
+    );
+    assert_eq!(orders[0]["what"], json!(["+881", "LV"]));
+    assert_eq!(orders[0]["scope"], "site");
+    assert_eq!(orders[0]["reason"], "IRSF wave");
+    assert!(!orders[0]["who"].as_str().unwrap().is_empty());
+    assert!(stdout(&daemon.tollgate(&["orders"])).contains("undone by 4"));
+}
+
+#[test]
+fn a_refusal_ends_1_and_changes_nothing() {
+    let daemon = Daemon::start();
+    for (args, needle) in [
+        (&["block", "JP"][..], "--force"),
+        (&["block", "+813"], "own number"),
+        (&["block", "203.0.113.0/24"], "trunk `itsp`"),
+        (&["block", "0.0.0.0/0"], "every source"),
+        (&["block", "national"], "--force"),
+        (&["block", "emergency", "--force"], "never blocked"),
+        (&["block", "SL", "--profile", "lobbi"], "default, lobby"),
+        (&["undo", "99"], "tollgate orders"),
+        (&["trace", "on"], "built without traces"),
+    ] {
+        let output = daemon.tollgate(args);
+        assert_eq!(code(&output), 1, "{args:?}: {output:?}");
+        assert!(stderr(&output).contains(needle), "{args:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{args:?}");
+    }
+    let output = daemon.tollgate(&["block", "JP", "--json"]);
+    assert_eq!(code(&output), 1);
+    let refusal: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(refusal["ok"], false);
+    assert_eq!(daemon.json(&["orders", "--json"]), [] as [Value; 0]);
+    assert_eq!(daemon.board.lock().unwrap().generation, 1);
+    assert_eq!(code(&daemon.tollgate(&["block", "JP", "--force"])), 0);
+}
+
+#[test]
+fn what_makes_no_sense_ends_2() {
+    let nowhere = Path::new("/nonexistent/control.sock");
+    for (args, needle) in [
+        (&["block"][..], "WHAT"),
+        (&["block", ""], "nothing is named"),
+        (&["block", "232"], "+232"),
+        (&["block", "SL", "--for", "2w"], "48h"),
+        (&["block", "SL", "--until", "someday"], "fri 18:00"),
+        (&["block", "SL", "--until", "2020-01-01T00:00:00Z"], "has passed"),
+        (&["block", "SL", "--for", "1h", "--until", "18:00"], "cannot be used"),
+        (&["block", "SL", "--source", "SL"], "a source is"),
+        (&["undo", "-1"], "-1"),
+        (&["undo", "seven"], "seven"),
+        (&["explode"], "explode"),
+        (&["list", "lies"], "lies"),
+        (&[], "Usage"),
+    ] {
+        let output = tollgate(nowhere, args);
+        assert_eq!(code(&output), 2, "{args:?}: {output:?}");
+        assert!(stderr(&output).contains(needle), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn without_a_daemon_it_ends_3_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let stale = dir.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    for socket in [&dir.path().join("none.sock"), &stale] {
+        for args in [&["status"][..], &["block", "SL"], &["counters", "--follow"], &["events", "--follow"], &["list"]] {
+            let output = tollgate(socket, args);
+            assert_eq!(code(&output), 3, "{args:?}: {output:?}");
+            assert!(stderr(&output).contains("tollgate run"), "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn the_json_shapes_are_those_that_others_rely_on() {
+    let daemon = Daemon::start();
+    assert_eq!(code(&daemon.tollgate(&["allow", "LV", "--source", "192.0.2.10", "--for", "1h"])), 0);
+
+    let status = &daemon.json(&["status", "--json"])[0];
+    assert_eq!(status["mode"], "enforce");
+    assert_eq!(status["interfaces"], json!([{"name":"eth0","role":"wan","attach":"driver","link":"pinned"}]));
+    assert_eq!(status["policy"]["hash"], "5ea1");
+    assert_eq!(status["policy"]["generation"], 2);
+    assert_eq!(status["policy"]["prefixes"], 3);
+    assert_eq!(status["pid"], std::process::id());
+
+    let counters = &daemon.json(&["counters", "--json"])[0];
+    assert_eq!(counters["reasons"], json!({"allowed": 11, "blocked-country": 9}));
+    for (key, count) in [("passed", 11), ("dropped", 7), ("rejected", 0), ("would_drop", 2), ("events_lost", 1)] {
+        assert_eq!(counters[key], count, "{key}");
+    }
+
+    let explained = &daemon.json(&["explain", "010232761234567", "--json"])[0];
+    for (key, value) in [("verdict", "drop"), ("reason", "blocked-country"), ("country", "SL"), ("profile", "default")]
+    {
+        assert_eq!(explained[key], value, "{key}");
+    }
+    assert_eq!(explained["steps"][0]["decides"], true);
+
+    let list = daemon.json(&["list", "prefixes", "--json"]);
+    let find = |value: &str| list.iter().find(|it| it["value"] == value).unwrap_or_else(|| panic!("{value}: {list:?}"));
+    assert_eq!(find("LV")["origin"], "order 1");
+    assert_eq!(find("LV")["profile"], "source:192.0.2.10");
+    assert_eq!(find("SL")["action"], "block");
+    assert_eq!(find("SL")["since"], Value::Null);
+    let keys: Vec<&str> = find("SL").as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["action", "expires", "kind", "origin", "profile", "reason", "since", "value"]);
+    assert!(daemon.json(&["list", "sources", "--json"]).iter().any(|it| it["action"] == "trunk"));
+
+    for args in [&["status"][..], &["counters"], &["explain", "0570"], &["list"], &["orders"], &["events"]] {
+        let output = daemon.tollgate(args);
+        assert_eq!(code(&output), 0, "{args:?}: {output:?}");
+        assert!(!stdout(&output).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reload_is_whole_or_not_at_all() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("tollgate.toml");
+    std::fs::write(&file, support::POLICY.replace("enforce", "monitor")).unwrap();
+    let changed = daemon.json(&["reload", "--json"]);
+    assert_eq!(
+        (&changed[0]["ok"], &changed[0]["order"], &changed[0]["generation"]),
+        (&json!(true), &Value::Null, &json!(2))
+    );
+    assert_eq!(daemon.json(&["status", "--json"])[0]["mode"], "monitor");
+
+    std::fs::write(&file, support::POLICY.replace("\"enforce\"", "\"enfroce\"").replace("region", "regoin")).unwrap();
+    let output = daemon.tollgate(&["reload"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("enfroce") && stderr(&output).contains("regoin"), "{}", stderr(&output));
+    assert_eq!(daemon.json(&["status", "--json"])[0]["mode"], "monitor");
+    assert_eq!(daemon.board.lock().unwrap().generation, 2);
+
+    let output = daemon.tollgate(&["check", file.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    assert!(stdout(&output).contains("enfroce") && stdout(&output).contains("regoin"), "{}", stdout(&output));
+    std::fs::write(&file, support::POLICY).unwrap();
+    assert_eq!(code(&daemon.tollgate(&["check", file.to_str().unwrap()])), 0);
+}
+
+#[test]
+fn events_arrive_masked() {
+    let daemon = Daemon::start();
+    let mut following = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["events", "--follow", "--json", "--socket"])
+        .arg(daemon.socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(following.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line
+    });
+    // Nothing tells when the follower is there: offer events until it has one.
+    while !reader.is_finished() {
+        daemon.board.lock().unwrap().events.push(event());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    following.kill().unwrap();
+    following.wait().unwrap();
+    let seen: Value = serde_json::from_str(&reader.join().unwrap()).unwrap();
+    assert_eq!(seen["verdict"], "drop");
+    assert_eq!(seen["country"], "SL");
+    assert_eq!(seen["number"], "+232 76••••••");
+
+    let latest = daemon.json(&["events", "--json"]);
+    assert_eq!(latest[0]["number"], "+232 76••••••");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let daemon = Daemon::start();
+    let mut following = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["counters", "--follow", "--json", "--socket"])
+        .arg(daemon.socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(following.stdout.take());
+    assert_eq!(following.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn orders_survive_the_daemon() {
+    let daemon = Daemon::start();
+    assert_eq!(code(&daemon.tollgate(&["block", "+881"])), 0);
+    assert_eq!(code(&daemon.tollgate(&["block", "+882"])), 0);
+    assert_eq!(code(&daemon.tollgate(&["undo", "1"])), 0);
+    let dir = daemon.stop();
+    let daemon = Daemon::start_in(dir);
+    let active: Vec<u64> = daemon.board.lock().unwrap().orders.iter().map(|order| order.number).collect();
+    assert_eq!(active, [2]);
+    assert_eq!(daemon.json(&["allow", "LV", "--json"])[0]["order"], 4);
+}
+
+#[test]
+fn detach_disarms_and_ends_the_daemon() {
+    let daemon = Daemon::start();
+    let socket = daemon.socket();
+    daemon.stop();
+    assert_eq!(code(&tollgate(&socket, &["status"])), 3);
+}
+
+#[test]
+fn help_and_doctor_need_no_daemon() {
+    let nowhere = Path::new("/nonexistent/control.sock");
+    let help = tollgate(nowhere, &["block", "--help"]);
+    assert_eq!(code(&help), 0);
+    assert!(stdout(&help).contains("Examples:"));
+    let doctor = tollgate(nowhere, &["doctor", "--json", "--iface", "lo", "--iface", "nosuch0"]);
+    assert_eq!(code(&doctor), 1);
+    let checks: Vec<Value> = stdout(&doctor).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(checks.iter().any(|check| check["check"] == "kernel"));
+    let missing = checks.iter().find(|check| check["subject"] == "nosuch0").unwrap();
+    assert_eq!(missing["status"], "bad");
+    assert!(missing["remedy"].is_string());
+}

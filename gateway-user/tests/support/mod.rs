@@ -1,0 +1,261 @@
+//! A daemon with a gateway in memory, for the tests of the control socket and the command line.
+
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
+use std::{
+    net::IpAddr,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
+};
+
+use gateway_common::{Class, Method, Reason, Verdict};
+use gateway_user::{
+    config::{self, Config},
+    daemon::{
+        self, ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState,
+        LinkState, MaskedNumber, Options, Parts,
+    },
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const POLICY: &str = r#"
+mode = "enforce"
+
+[interface.eth0]
+role = "wan"
+
+[site]
+region = "JP"
+own_numbers = ["+81312345678"]
+
+[profile.default]
+block = ["SL"]
+
+[profile.lobby]
+sources = ["192.0.2.0/28"]
+
+[trunk.itsp]
+sources = ["203.0.113.10"]
+"#;
+
+/// What a test sees of the gateway, and how it makes it fail.
+#[derive(Default)]
+pub(crate) struct Board {
+    pub(crate) orders: Vec<ActiveOrder>,
+    pub(crate) mode: Option<config::Mode>,
+    pub(crate) generation: u64,
+    pub(crate) detached: bool,
+    pub(crate) fail_check: bool,
+    pub(crate) fail_apply: bool,
+    pub(crate) events: Vec<Event>,
+    pub(crate) now: Option<Timestamp>,
+}
+
+pub(crate) type Shared = Arc<Mutex<Board>>;
+
+pub(crate) struct Fake(Shared);
+
+impl Fake {
+    pub(crate) fn start(board: &Shared, config: &Config, orders: &[ActiveOrder]) -> (Box<dyn Gateway>, Applied) {
+        let mut fake = Self(Arc::clone(board));
+        let applied = fake.apply(config, orders).unwrap();
+        (Box::new(fake), applied)
+    }
+}
+
+impl Gateway for Fake {
+    fn check(&self, _: &Config, _: &[ActiveOrder]) -> anyhow::Result<Vec<String>> {
+        anyhow::ensure!(!self.0.lock().unwrap().fail_check, "the policy does not compile");
+        Ok(Vec::new())
+    }
+
+    fn apply(&mut self, config: &Config, orders: &[ActiveOrder]) -> anyhow::Result<Applied> {
+        let mut board = self.0.lock().unwrap();
+        anyhow::ensure!(!board.fail_apply, "the kernel says no");
+        board.generation += 1;
+        board.orders = orders.to_vec();
+        board.mode = Some(config.mode);
+        Ok(Applied {
+            generation: board.generation,
+            hash: "5ea1".into(),
+            prefixes: 3,
+            in_force: board.now.unwrap_or_else(Timestamp::now),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn counters(&self) -> anyhow::Result<Counters> {
+        Ok(Counters {
+            cells: vec![
+                (Reason::BlockedCountry, Verdict::Drop, 7),
+                (Reason::BlockedCountry, Verdict::WouldDrop, 2),
+                (Reason::Allowed, Verdict::Pass, 11),
+                (Reason::Malformed, Verdict::Drop, 0),
+            ],
+            by_method: vec![(Method::Invite, 20)],
+            events_lost: 1,
+        })
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceState> {
+        vec![InterfaceState {
+            name: "eth0".into(),
+            role: config::Role::Wan,
+            attach: AttachMode::Driver,
+            link: LinkState::Pinned,
+        }]
+    }
+
+    fn poll_events(&mut self, sink: &mut dyn FnMut(Event)) {
+        let events = std::mem::take(&mut self.0.lock().unwrap().events);
+        events.into_iter().for_each(sink);
+    }
+
+    fn events_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation> {
+        Ok(Explanation {
+            input: input.into(),
+            profile: if from.is_some() { "lobby".into() } else { "default".into() },
+            dialled: Some(input.into()),
+            e164: Some("232761234567".into()),
+            class: Class::International,
+            country: Some("SL".into()),
+            verdict: Verdict::Drop,
+            reason: Reason::BlockedCountry,
+            rule: Some("tollgate.toml:12".into()),
+            steps: vec![ExplainStep { name: "policy".into(), finding: "SL is blocked".into(), decides: true }],
+        })
+    }
+
+    fn set_trace(&mut self, on: bool) -> anyhow::Result<()> {
+        anyhow::ensure!(!on, "this program was built without traces");
+        Ok(())
+    }
+
+    fn detach(&mut self) -> anyhow::Result<()> {
+        self.0.lock().unwrap().detached = true;
+        Ok(())
+    }
+}
+
+/// An event as the kernel would hand it over.
+pub(crate) fn event() -> Event {
+    Event {
+        time: "2026-11-20T12:00:00Z".parse().unwrap(),
+        verdict: Verdict::Drop,
+        reason: Reason::BlockedCountry,
+        method: Some(Method::Invite),
+        class: Class::International,
+        country: Some("SL"),
+        number: Some(MaskedNumber::e164("23276123456", 3)),
+        source: "192.0.2.66".parse().unwrap(),
+        interface: "eth0".into(),
+    }
+}
+
+/// A running daemon; ends with the test.
+pub(crate) struct Daemon {
+    pub(crate) dir: TempDir,
+    pub(crate) board: Shared,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Daemon {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("tollgate.toml"), POLICY).unwrap();
+        Self::start_in(dir)
+    }
+
+    pub(crate) fn start_in(dir: TempDir) -> Self {
+        let board = Shared::default();
+        let (options, parts) = (options(dir.path()), parts(dir.path(), &board));
+        let (ready, is_ready) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(daemon::run(options, parts(), |_, _| {
+                ready.send(()).unwrap();
+            }))
+        });
+        is_ready.recv().expect("the daemon starts");
+        Self { dir, board, thread: Some(thread) }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        options(self.dir.path()).socket
+    }
+
+    /// Runs the command line against this daemon.
+    pub(crate) fn tollgate(&self, args: &[&str]) -> Output {
+        tollgate(&self.socket(), args)
+    }
+
+    /// Runs it and reads its output as JSON, one object a line.
+    pub(crate) fn json(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.tollgate(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        stdout(&output).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    /// Detaches, and waits for the daemon to end.
+    pub(crate) fn stop(mut self) -> TempDir {
+        let output = self.tollgate(&["detach"]);
+        assert!(output.status.success(), "{output:?}");
+        self.thread.take().unwrap().join().unwrap().unwrap();
+        assert!(self.board.lock().unwrap().detached);
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.tollgate(&["detach"]);
+            let ended = thread.join();
+            if !std::thread::panicking() {
+                ended.unwrap().unwrap();
+            }
+        }
+    }
+}
+
+pub(crate) fn options(dir: &Path) -> Options {
+    Options { socket: dir.join("control.sock"), state_dir: dir.join("state"), detach_on_exit: false }
+}
+
+/// How the daemon is made, on the thread that it runs on.
+pub(crate) fn parts(dir: &Path, board: &Shared) -> impl FnOnce() -> Parts + Send + use<> {
+    let (file, starter, clock) = (dir.join("tollgate.toml"), Arc::clone(board), Arc::clone(board));
+    move || Parts {
+        load: Box::new(move || Ok(config::load(&file)?.0)),
+        start: Box::new(move |config, orders| Ok(Fake::start(&starter, config, orders))),
+        clock: Box::new(move || clock.lock().unwrap().now.unwrap_or_else(Timestamp::now)),
+    }
+}
+
+pub(crate) fn tollgate(socket: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(args)
+        .env_clear()
+        .env("TOLLGATE_SOCKET", socket)
+        .env("TOLLGATE_PIN_DIR", socket.with_file_name("pins"))
+        .env("TZ", "Asia/Tokyo")
+        .output()
+        .unwrap()
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
