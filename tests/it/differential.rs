@@ -1,0 +1,120 @@
+//! The differential test over every known message, every capture and generated frames.
+//!
+//! `TOLLGATE_DIFFERENTIAL` sets how many frames are generated (300,000 by default).
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use gateway_common::{Reason, Verdict, judge::Side};
+use gateway_tests::{
+    capability::require_kernel,
+    differential::{Pair, busy_policy, monitor_policy, run},
+    packet::Frame,
+};
+use gateway_user::{
+    capture,
+    config::{self, Config},
+};
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gateway-user/tests/data/evasion")
+}
+
+fn evasion_policy() -> Config {
+    config::load(&data().join("policy.toml")).unwrap().0
+}
+
+fn messages() -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<_> = fs::read_dir(data())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "sip"))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    found.sort();
+    assert_eq!(found.len(), 251);
+    found
+}
+
+fn datagram(message: &[u8]) -> Vec<u8> {
+    Frame::udp((Ipv4Addr::new(192, 0, 2, 66), 5060), (Ipv4Addr::new(192, 0, 2, 1), 5060), message).build().unwrap()
+}
+
+#[test]
+fn every_message_and_capture_is_judged_alike() {
+    if !require_kernel("every_message_and_capture_is_judged_alike") {
+        return;
+    }
+    for config in [evasion_policy(), busy_policy().unwrap(), monitor_policy().unwrap()] {
+        let mut pair = Pair::new(&config).unwrap();
+        for (name, message) in messages() {
+            for side in [Side::Wan, Side::Lan] {
+                pair.check(&name, &datagram(&message), side, 0, 1).unwrap();
+            }
+        }
+        for path in fs::read_dir(data().join("pcap")).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.extension().is_none_or(|e| e != "pcap") {
+                continue;
+            }
+            for packet in capture::open(&path).unwrap() {
+                let packet = packet.unwrap();
+                let frame = capture::to_ethernet(&packet).unwrap();
+                pair.check(&path.display(), &frame, Side::Wan, 0, packet.time_ns).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn generated_frames_are_judged_alike() {
+    if !require_kernel("generated_frames_are_judged_alike") {
+        return;
+    }
+    let wanted: usize = std::env::var("TOLLGATE_DIFFERENTIAL").ok().and_then(|n| n.parse().ok()).unwrap_or(300_000);
+    let corpus: Vec<_> = messages().into_iter().map(|(_, message)| message).collect();
+    let mut seen: HashMap<(Verdict, Reason), u64> = HashMap::new();
+    for (seed, config) in [evasion_policy(), busy_policy().unwrap(), monitor_policy().unwrap()].iter().enumerate() {
+        let mut pair = Pair::new(config).unwrap();
+        run(&mut pair, seed as u64, wanted.div_ceil(3), &corpus).unwrap();
+        if seed == 0 {
+            for (program, instructions) in pair.verified() {
+                println!("VERIFIED: {program} {instructions}");
+            }
+        }
+        for (key, count) in pair.seen {
+            *seen.entry(key).or_default() += count;
+        }
+    }
+    let mut seen: Vec<_> = seen.into_iter().collect();
+    seen.sort_by_key(|((verdict, reason), _)| (*reason, *verdict));
+    for ((verdict, reason), count) in &seen {
+        println!("{:11} {:24} {count}", verdict.as_str(), reason.as_str());
+    }
+    // A generator that reaches few decisions would prove little.
+    for reason in [
+        Reason::NotSip,
+        Reason::SipOther,
+        Reason::Allowed,
+        Reason::Emergency,
+        Reason::NoNumber,
+        Reason::Inbound,
+        Reason::Fragment,
+        Reason::UnparsedEncapsulation,
+        Reason::BlockedPrefix,
+        Reason::BlockedCountry,
+        Reason::ClassInternational,
+        Reason::Malformed,
+        Reason::Unreadable,
+        Reason::AmbiguousTarget,
+        Reason::SourceLimit,
+        Reason::PacketLimit,
+        Reason::Floor,
+        Reason::FragmentShort,
+    ] {
+        assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
+    }
+}

@@ -1,0 +1,17 @@
+//! The integration tests, in one binary: one link, one list, one place to filter.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails the test")]
+
+mod demo;
+mod differential;
+mod installation;
+mod kernel;
+mod netns;
+mod operator;
+mod oracle;
+mod peers;
+mod restart;
+mod sip;
+mod site;
+mod torture;
+mod traffic;
