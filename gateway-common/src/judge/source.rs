@@ -21,8 +21,8 @@ pub(super) struct Source {
     pub(super) addr: Addr,
 }
 
-/// What of a source matters to the rules, in one word: who it is, what an order and the file say of it, whether the
-/// rules of the file act, whether the floor is on.
+/// What of a source matters to the rules, in one word: who it is, what an order and the file say of it, whether the floor
+/// is on.
 #[derive(Clone, Copy)]
 pub struct Asker(pub u64);
 
