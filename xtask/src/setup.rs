@@ -54,6 +54,7 @@ const BPF: &[Package] = &[
 
 const TESTS: &[Package] = &[
     package("sip-tester", "sipp: the SIP callers and servers of the tests and the demo"),
+    package("kamailio", "a SIP proxy behind the gateway, and the judge of what a call is"),
     package("iproute2", "ip: what an operator would use to look at the test network"),
     package("ethtool", "offload settings of the test network's interfaces"),
 ];
@@ -64,7 +65,6 @@ const KERNELS: &[Package] = &[
 ];
 
 const PEERS: &[Package] = &[
-    package("kamailio", "a SIP proxy to put behind the gateway"),
     package("baresip", "a SIP telephone"),
     package("sipsak", "sends single SIP requests"),
     package("python3", "runs sipvicious"),
@@ -230,9 +230,9 @@ fn elsewhere(needs: &[Need], linker_is_here: bool) -> Result<()> {
 fn missing_programs(needs: &[Need], is_here: impl Fn(&str) -> bool) -> Vec<String> {
     let programs = needs.iter().flat_map(|need| match need {
         Need::Bpf => [].as_slice(),
-        Need::Tests => &["sipp", "ip", "ethtool"],
+        Need::Tests => &["sipp", "kamailio", "ip", "ethtool"],
         Need::Kernels => &["qemu-system-x86_64", "busybox"],
-        Need::Peers => &["kamailio", "baresip", "sipsak", "python3", "svmap", "nft", "iptables"],
+        Need::Peers => &["baresip", "sipsak", "python3", "svmap", "nft", "iptables"],
     });
     programs.filter(|program| !is_here(program)).map(|program| format!("  {program}")).collect()
 }
@@ -256,7 +256,7 @@ mod tests {
         let plan = Plan::new(&[Need::Bpf, Need::Tests], &BTreeSet::new(), false);
         assert!(plan.bpf_linker);
         assert!(plan.names().contains(&"rustc-web") && plan.names().contains(&"sip-tester"));
-        assert!(!plan.names().contains(&"kamailio") && !plan.names().contains(&"busybox-static"));
+        assert!(!plan.names().contains(&"baresip") && !plan.names().contains(&"busybox-static"));
         assert!(
             plan.by_hand().contains("apt-get install")
                 && plan.by_hand().contains("LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker")
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn elsewhere_programs_are_named_that_are_not_there() {
-        assert_eq!(missing_programs(&[Need::Tests], |program| program == "ip"), ["  sipp", "  ethtool"]);
+        assert_eq!(missing_programs(&[Need::Tests], |program| program == "ip"), ["  sipp", "  kamailio", "  ethtool"]);
         assert!(missing_programs(&[Need::Kernels], |_| true).is_empty());
     }
 }
