@@ -40,8 +40,6 @@ pub const HEADERS: usize = 2048;
 pub struct Datagram {
     /// Source address, of the innermost header read.
     pub src: Addr,
-    /// Destination address, of the innermost header read.
-    pub dst: Addr,
     /// Source port.
     pub sport: u16,
     /// Destination port.
@@ -172,7 +170,6 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F) -> Walk {
 
 struct Ip {
     src: Addr,
-    dst: Addr,
     protocol: u8,
     /// Octets behind the header, by its own length field.
     len: u32,
@@ -185,7 +182,6 @@ fn ipv4<F: Frame>(frame: &mut F) -> Result<Ip, Walk> {
     let Some(fragment) = frame.u16(6) else { return Err(Walk::Other) };
     let Some(protocol) = frame.u8(9) else { return Err(Walk::Other) };
     let Some(src) = frame.u32(12) else { return Err(Walk::Other) };
-    let Some(dst) = frame.u32(16) else { return Err(Walk::Other) };
     let header = (head >> 24 & 15) << 2;
     let total = head & 0xffff;
     if head >> 28 != 4 || header < 20 || total < header {
@@ -195,13 +191,7 @@ fn ipv4<F: Frame>(frame: &mut F) -> Result<Ip, Walk> {
         return Err(Walk::LaterFragment);
     }
     frame.skip(header as usize);
-    Ok(Ip {
-        src: Addr::v4(src),
-        dst: Addr::v4(dst),
-        protocol,
-        len: total - header,
-        first_fragment: fragment & 0x2000 != 0,
-    })
+    Ok(Ip { src: Addr::v4(src), protocol, len: total - header, first_fragment: fragment & 0x2000 != 0 })
 }
 
 #[inline(always)]
@@ -211,19 +201,12 @@ fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F) -> Result<Ip, Walk> {
     let Some(next) = frame.u8(6) else { return Err(Walk::Other) };
     let Some(src_hi) = frame.u64(8) else { return Err(Walk::Other) };
     let Some(src_lo) = frame.u64(16) else { return Err(Walk::Other) };
-    let Some(dst_hi) = frame.u64(24) else { return Err(Walk::Other) };
-    let Some(dst_lo) = frame.u64(32) else { return Err(Walk::Other) };
     if head >> 4 != 6 {
         return Err(Walk::Other);
     }
     frame.skip(40);
-    let mut ip = Ip {
-        src: Addr { hi: src_hi, lo: src_lo },
-        dst: Addr { hi: dst_hi, lo: dst_lo },
-        protocol: next,
-        len: payload as u32,
-        first_fragment: false,
-    };
+    let mut ip =
+        Ip { src: Addr { hi: src_hi, lo: src_lo }, protocol: next, len: payload as u32, first_fragment: false };
     let mut i = 0u32;
     while i < EXTENSIONS {
         match ip.protocol {
@@ -310,16 +293,7 @@ fn udp<F: Frame>(frame: &mut F, ip: &Ip) -> Walk {
     if ports & 0xffff == VXLAN as u32 {
         return Walk::Unparsed;
     }
-    Walk::Datagram(Datagram {
-        src: ip.src,
-        dst: ip.dst,
-        sport: (ports >> 16) as u16,
-        dport: ports as u16,
-        at: frame.offset(),
-        len: whole - 8,
-        first_fragment: ip.first_fragment,
-        tcp: false,
-    })
+    datagram(frame, ip, ports, whole - 8, false)
 }
 
 #[inline(always)]
@@ -331,15 +305,20 @@ fn tcp<F: Frame>(frame: &mut F, ip: &Ip) -> Walk {
         return Walk::Other;
     }
     frame.skip(header as usize);
+    datagram(frame, ip, ports, ip.len - header, true)
+}
+
+/// The payload of `len` octets behind the cursor; `ports` are source and destination, as they stand in either header.
+#[inline(always)]
+fn datagram<F: Frame>(frame: &F, ip: &Ip, ports: u32, len: u32, tcp: bool) -> Walk {
     Walk::Datagram(Datagram {
         src: ip.src,
-        dst: ip.dst,
         sport: (ports >> 16) as u16,
         dport: ports as u16,
         at: frame.offset(),
-        len: ip.len - header,
+        len,
         first_fragment: ip.first_fragment,
-        tcp: true,
+        tcp,
     })
 }
 
