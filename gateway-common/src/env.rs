@@ -2,7 +2,7 @@
 
 use crate::{
     addr::Addr,
-    judge::{self, Asker, Charge, Finding, Places},
+    judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{CellKey, gcra},
     number::{
@@ -12,6 +12,7 @@ use crate::{
     policy::image::{Action, DialCell, SourceEntry},
     sip::target::Target,
     text::Text,
+    wire::Datagram,
 };
 
 /// Policy, state, clock and the record to write, for one packet.
@@ -71,9 +72,18 @@ pub trait Env: Text {
         plan::look_up(self, from, span)
     }
 
+    /// Decides about one message of a stream; see [`judge::judge`].
+    #[inline(always)]
+    fn message(&mut self, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision
+    where
+        Self: Sized,
+    {
+        judge::judge(self, datagram, arrival, from)
+    }
+
     /// Judges one place of a request, and says whether there is another; see [`judge::place`].
     #[inline(always)]
-    fn place(&mut self, profile: u32, asker: Asker, request: u64) -> bool
+    fn place(&mut self, profile: u32, asker: Asker, request: Request) -> bool
     where
         Self: Sized,
     {
@@ -130,6 +140,15 @@ pub trait Env: Text {
 
     /// Copies the dialled string into the record.
     fn keep_dialled(&mut self);
+
+    /// The record that was put aside last.
+    fn kept(&mut self) -> &mut Judged;
+
+    /// Puts the record aside.
+    fn keep_judged(&mut self);
+
+    /// Takes back the record that was put aside last.
+    fn restore_judged(&mut self);
 }
 
 /// Limiter cells: a table of theoretical arrival times.

@@ -17,6 +17,7 @@ pub mod judged;
 pub mod limit;
 pub mod number;
 pub mod policy;
+pub mod reset;
 pub mod sip;
 pub mod text;
 mod verdict;

@@ -76,10 +76,10 @@ pub trait Text {
         target::read_value(self, at, context_at)
     }
 
-    /// Walks the headers behind the start line that `at` is in; see [`crate::sip::headers`].
+    /// Walks the headers behind the line that `at` is in; see [`crate::sip::headers::walk`].
     #[inline(always)]
-    fn headers(&mut self, at: u32) -> u64 {
-        crate::sip::headers::walk(self, at).0
+    fn headers(&mut self, at: u32, wanted: u64) -> u64 {
+        crate::sip::headers::walk(self, at, wanted).0
     }
 
     /// Notes the header in one line; see [`crate::sip::headers::header`].

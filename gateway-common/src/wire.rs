@@ -36,10 +36,14 @@ pub trait Frame: Sized {
 pub const HEADERS: usize = 2048;
 
 /// Where a datagram is, and between whom it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// The walk fills it in as it goes: an enum that carried it would cost the kernel's stack a copy for each way through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Datagram {
     /// Source address, of the innermost header read.
     pub src: Addr,
+    /// Destination address; only of a later fragment, which has no ports.
+    pub dst: Addr,
     /// Source port.
     pub sport: u16,
     /// Destination port.
@@ -48,17 +52,25 @@ pub struct Datagram {
     pub at: u32,
     /// Octets of payload, by UDP and IP length.
     pub len: u32,
+    /// Where the innermost IP header begins, in octets from the start of the frame.
+    pub ip_at: u16,
+    /// Where the UDP or TCP header begins.
+    pub transport_at: u16,
     /// The first fragment of several.
     pub first_fragment: bool,
     /// TCP instead of UDP.
     pub tcp: bool,
+    /// A TCP segment that asks for a connection: SYN without ACK.
+    pub syn: bool,
+    /// It came through a tunnel.
+    pub tunnelled: bool,
 }
 
 /// What the walk found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walk {
     /// A UDP datagram or TCP segment.
-    Datagram(Datagram),
+    Datagram,
     /// A later fragment.
     LaterFragment,
     /// An encapsulation that is not read.
@@ -95,19 +107,19 @@ pub const EXTENSIONS: u32 = 6;
 
 /// Walks from the Ethernet header to the transport payload, through extension headers and one tunnel.
 #[inline(always)]
-pub fn walk<F: Frame>(frame: &mut F) -> Walk {
-    walk_to::<F, true>(frame)
+pub fn walk<F: Frame>(frame: &mut F, found: &mut Datagram) -> Walk {
+    walk_to::<F, true>(frame, found)
 }
 
 /// The same for the headers of nearly every packet, by moves the verifier follows in packet memory; [`Walk::Deep`] for
 /// the rest. Whatever else it answers, [`walk`] answers too.
 #[inline(always)]
-pub fn walk_shallow<F: Frame>(frame: &mut F) -> Walk {
-    walk_to::<F, false>(frame)
+pub fn walk_shallow<F: Frame>(frame: &mut F, found: &mut Datagram) -> Walk {
+    walk_to::<F, false>(frame, found)
 }
 
 #[inline(always)]
-fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F) -> Walk {
+fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Walk {
     let Some(mut ether) = frame.u16(12) else {
         return Walk::Other;
     };
@@ -137,9 +149,10 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F) -> Walk {
     }
     let mut depth = 0u32;
     while depth < 2 {
+        let ip_at = frame.offset();
         let outer = match ether {
-            ETH_IPV4 => ipv4(frame),
-            ETH_IPV6 => ipv6::<F, DEEP>(frame),
+            ETH_IPV4 => ipv4(frame, found),
+            ETH_IPV6 => ipv6::<F, DEEP>(frame, found),
             ETH_VLAN | ETH_QINQ | ETH_MPLS | ETH_MPLS_MULTICAST => return Walk::Unparsed,
             // RFC 1042: below 0x600 the field is a length, and LLC/SNAP follows.
             0..0x600 => return Walk::Unparsed,
@@ -149,10 +162,13 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F) -> Walk {
             Ok(ip) => ip,
             Err(end) => return end,
         };
+        found.ip_at = ip_at as u16;
+        found.transport_at = frame.offset() as u16;
+        found.tunnelled = depth != 0;
         match ip.protocol {
-            IP_UDP => return udp(frame, &ip),
-            IP_TCP => return tcp(frame, &ip),
-            _ if ip.first_fragment => return Walk::Other,
+            IP_UDP => return udp(frame, ip.len, found),
+            IP_TCP => return tcp(frame, ip.len, found),
+            _ if found.first_fragment => return Walk::Other,
             IP_IPIP | IP_IPV6 | IP_GRE if !DEEP => return Walk::Deep,
             IP_IPIP => ether = ETH_IPV4,
             IP_IPV6 => ether = ETH_IPV6,
@@ -169,15 +185,13 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F) -> Walk {
 }
 
 struct Ip {
-    src: Addr,
     protocol: u8,
     /// Octets behind the header, by its own length field.
     len: u32,
-    first_fragment: bool,
 }
 
 #[inline(always)]
-fn ipv4<F: Frame>(frame: &mut F) -> Result<Ip, Walk> {
+fn ipv4<F: Frame>(frame: &mut F, found: &mut Datagram) -> Result<Ip, Walk> {
     let Some(head) = frame.u32(0) else { return Err(Walk::Other) };
     let Some(fragment) = frame.u16(6) else { return Err(Walk::Other) };
     let Some(protocol) = frame.u8(9) else { return Err(Walk::Other) };
@@ -188,25 +202,35 @@ fn ipv4<F: Frame>(frame: &mut F) -> Result<Ip, Walk> {
         return Err(Walk::Other);
     }
     if fragment & 0x1fff != 0 {
+        let Some(dst) = frame.u32(16) else { return Err(Walk::Other) };
+        found.dst = Addr::v4(dst);
         return Err(Walk::LaterFragment);
     }
     frame.skip(header as usize);
-    Ok(Ip { src: Addr::v4(src), protocol, len: total - header, first_fragment: fragment & 0x2000 != 0 })
+    found.src = Addr::v4(src);
+    found.first_fragment = fragment & 0x2000 != 0;
+    Ok(Ip { protocol, len: total - header })
 }
 
 #[inline(always)]
-fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F) -> Result<Ip, Walk> {
+fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Result<Ip, Walk> {
     let Some(head) = frame.u8(0) else { return Err(Walk::Other) };
     let Some(payload) = frame.u16(4) else { return Err(Walk::Other) };
     let Some(next) = frame.u8(6) else { return Err(Walk::Other) };
     let Some(src_hi) = frame.u64(8) else { return Err(Walk::Other) };
     let Some(src_lo) = frame.u64(16) else { return Err(Walk::Other) };
+    if DEEP {
+        let Some(hi) = frame.u64(24) else { return Err(Walk::Other) };
+        let Some(lo) = frame.u64(32) else { return Err(Walk::Other) };
+        found.dst = Addr { hi, lo };
+    }
     if head >> 4 != 6 {
         return Err(Walk::Other);
     }
     frame.skip(40);
-    let mut ip =
-        Ip { src: Addr { hi: src_hi, lo: src_lo }, protocol: next, len: payload as u32, first_fragment: false };
+    found.src = Addr { hi: src_hi, lo: src_lo };
+    found.first_fragment = false;
+    let mut ip = Ip { protocol: next, len: payload as u32 };
     let mut i = 0u32;
     while i < EXTENSIONS {
         match ip.protocol {
@@ -236,16 +260,16 @@ fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F) -> Result<Ip, Walk> {
                 ip.protocol = next;
                 ip.len -= 8;
                 // An atomic fragment (RFC 6946) is whole.
-                ip.first_fragment |= offset & 1 != 0;
+                found.first_fragment |= offset & 1 != 0;
                 frame.skip(8);
             }
             _ => return Ok(ip),
         }
-        let next = ip.protocol as u64 | (ip.len as u64) << 8 | (ip.first_fragment as u64) << 32;
+        let next = ip.protocol as u64 | (ip.len as u64) << 8 | (found.first_fragment as u64) << 32;
         let next = frame.opaque(next);
         ip.protocol = next as u8;
         ip.len = (next >> 8) as u32 & 0xff_ffff;
-        ip.first_fragment = next >> 32 != 0;
+        found.first_fragment = next >> 32 != 0;
         i = frame.rolled(i + 1);
     }
     match ip.protocol {
@@ -277,49 +301,50 @@ fn gre<F: Frame>(frame: &mut F) -> Option<u16> {
 }
 
 #[inline(always)]
-fn udp<F: Frame>(frame: &mut F, ip: &Ip) -> Walk {
+fn udp<F: Frame>(frame: &mut F, octets: u32, found: &mut Datagram) -> Walk {
     let Some(ports) = frame.u32(0) else { return Walk::Other };
     let Some(length) = frame.u16(4) else { return Walk::Other };
-    if ip.len < 8 {
+    if octets < 8 {
         return Walk::Other;
     }
     let length = length as u32;
     // RFC 768: the length covers the header. A first fragment holds less than it says.
-    if length < 8 || (length > ip.len && !ip.first_fragment) {
+    if length < 8 || (length > octets && !found.first_fragment) {
         return Walk::Other;
     }
-    let whole = if length < ip.len { length } else { ip.len };
+    let whole = if length < octets { length } else { octets };
     frame.skip(8);
     if ports & 0xffff == VXLAN as u32 {
         return Walk::Unparsed;
     }
-    datagram(frame, ip, ports, whole - 8, false)
+    datagram(frame, ports, whole - 8, found)
 }
 
 #[inline(always)]
-fn tcp<F: Frame>(frame: &mut F, ip: &Ip) -> Walk {
+fn tcp<F: Frame>(frame: &mut F, octets: u32, found: &mut Datagram) -> Walk {
+    const SYN: u16 = 0x02;
+    const ACK: u16 = 0x10;
     let Some(ports) = frame.u32(0) else { return Walk::Other };
-    let Some(offset) = frame.u8(12) else { return Walk::Other };
-    let header = (offset as u32 >> 4) << 2;
-    if header < 20 || header > ip.len {
+    // RFC 9293 section 3.1: data offset in the upper four bits, control bits in the lower eight.
+    let Some(control) = frame.u16(12) else { return Walk::Other };
+    let header = (control as u32 >> 12) << 2;
+    if header < 20 || header > octets {
         return Walk::Other;
     }
     frame.skip(header as usize);
-    datagram(frame, ip, ports, ip.len - header, true)
+    found.tcp = true;
+    found.syn = control & (SYN | ACK) == SYN;
+    datagram(frame, ports, octets - header, found)
 }
 
 /// The payload of `len` octets behind the cursor; `ports` are source and destination, as they stand in either header.
 #[inline(always)]
-fn datagram<F: Frame>(frame: &F, ip: &Ip, ports: u32, len: u32, tcp: bool) -> Walk {
-    Walk::Datagram(Datagram {
-        src: ip.src,
-        sport: (ports >> 16) as u16,
-        dport: ports as u16,
-        at: frame.offset(),
-        len,
-        first_fragment: ip.first_fragment,
-        tcp,
-    })
+fn datagram<F: Frame>(frame: &F, ports: u32, len: u32, found: &mut Datagram) -> Walk {
+    found.sport = (ports >> 16) as u16;
+    found.dport = ports as u16;
+    found.at = frame.offset();
+    found.len = len;
+    Walk::Datagram
 }
 
 /// A frame in memory.

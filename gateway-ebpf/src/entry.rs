@@ -1,24 +1,28 @@
 //! The entry points: one for each side, plain and for multi-buffer frames.
 
 use aya_ebpf::{
-    bindings::xdp_action::{XDP_DROP, XDP_PASS},
+    bindings::{
+        xdp_action::{XDP_DROP, XDP_PASS},
+        xdp_md,
+    },
     helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
     macros::xdp,
     programs::XdpContext,
 };
 use gateway_common::{
     Reason, Verdict,
-    judge::{self, Side},
+    judge::{self, Arrival, Side},
     text::WINDOW,
-    wire::{Datagram, Walk, walk_shallow},
+    wire::{Datagram, Walk, walk, walk_shallow},
 };
 
 use crate::{
     counters::{account, count_reason},
-    env::{Kernel, tg_judge},
-    maps::{POLICY, PROBE, PROBED},
+    env::{Kernel, NOTHING, Told, tg_fragment, tg_judge, tg_segment, with_image},
+    maps::{Image, POLICY, PROBE, PROBED},
     packet::Packet,
-    window::{Window, tg_walk},
+    reset::refuse,
+    window::{Head, Window},
 };
 
 /// The WAN side.
@@ -45,73 +49,118 @@ pub fn lan_frags(ctx: XdpContext) -> u32 {
     action(&ctx, Side::Lan)
 }
 
-#[inline(always)]
-fn action(ctx: &XdpContext, side: Side) -> u32 {
-    match run(ctx, side) {
-        Verdict::Pass | Verdict::WouldDrop => XDP_PASS,
-        Verdict::Drop | Verdict::Reject => XDP_DROP,
-    }
-}
+/// What [`tg_arrive`] found: nothing that is judged.
+const OTHER: u32 = 0;
+/// A datagram or segment to or from a SIP port, in the scratch.
+const SIP: u32 = 1;
+/// The same, to one.
+const TO_SIP: u32 = 2;
+/// A later fragment, in the scratch.
+const LATER_FRAGMENT: u32 = 3;
+/// An encapsulation that is not read.
+const UNPARSED: u32 = 4;
+/// Headers that packet pointers cannot follow.
+const DEEP: u32 = 5;
 
 #[inline(always)]
-fn run(ctx: &XdpContext, side: Side) -> Verdict {
-    let walk = match walk_shallow(&mut Packet::new(ctx)) {
-        Walk::Deep => deep(ctx),
-        walk => walk,
-    };
-    let reason = match walk {
-        Walk::Datagram(datagram) => match judge(ctx, side, &datagram) {
-            Some(verdict) => return verdict,
-            None => Reason::NotSip,
-        },
-        Walk::LaterFragment => Reason::Fragment,
-        Walk::Unparsed => Reason::UnparsedEncapsulation,
-        Walk::Other | Walk::Deep => Reason::NotSip,
-    };
-    count_reason(side, reason, Verdict::Pass);
+fn action(ctx: &XdpContext, side: Side) -> u32 {
+    let mut reason = Reason::NotSip;
+    let mut verdict = Verdict::Pass;
+    if let Some(image) = image() {
+        let mut found = tg_arrive(ctx.ctx, image);
+        if found == DEEP {
+            found = deep(ctx, image);
+        }
+        if found == SIP || found == TO_SIP {
+            if let Some(action) = judge(ctx, side, image, found == TO_SIP) {
+                return action;
+            }
+        } else if found == LATER_FRAGMENT {
+            reason = Reason::Fragment;
+            if let Some(refused) = fragment(ctx, side, image) {
+                (verdict, reason) = refused;
+            }
+        } else if found == UNPARSED {
+            reason = Reason::UnparsedEncapsulation;
+        }
+    }
+    count_reason(side, reason, verdict);
     if PROBE.load() != 0
         && let Some(record) = PROBED.get_ptr_mut(0)
     {
         // SAFETY: the map gave the pointer.
-        judge::unjudged(unsafe { &mut *record }, Verdict::Pass, reason);
+        judge::unjudged(unsafe { &mut *record }, verdict, reason);
     }
-    Verdict::Pass
+    if verdict.passes() { XDP_PASS } else { XDP_DROP }
+}
+
+/// The policy in force: asked for once a packet.
+#[inline(always)]
+fn image() -> Option<*const Image> {
+    Some(core::ptr::from_ref(POLICY.get(0)?.get(0)?).cast())
+}
+
+/// Walks the headers of the frame. A function of its own, so that its stack is free again when the packet is judged.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tg_arrive(ctx: *mut xdp_md, image: *const Image) -> u32 {
+    let mut datagram = Datagram::default();
+    let walk = walk_shallow(&mut Packet::new(&XdpContext::new(ctx)), &mut datagram);
+    if matches!(walk, Walk::Deep) {
+        return DEEP;
+    }
+    let Some(env) = with_image(image) else { return OTHER };
+    let found = found(&env, walk, &datagram);
+    if found == SIP || found == TO_SIP || found == LATER_FRAGMENT {
+        // SAFETY: the pointer is the per-CPU scratch of this program run.
+        unsafe { (*env.window.scratch).datagram = datagram };
+    }
+    found
+}
+
+#[inline(always)]
+fn found(env: &Kernel, walk: Walk, datagram: &Datagram) -> u32 {
+    match walk {
+        Walk::Datagram if judge::is_sip_port(env, datagram.dport) => TO_SIP,
+        Walk::Datagram if judge::is_sip_port(env, datagram.sport) => SIP,
+        Walk::LaterFragment => LATER_FRAGMENT,
+        Walk::Unparsed => UNPARSED,
+        Walk::Datagram | Walk::Other | Walk::Deep => OTHER,
+    }
 }
 
 /// Walks headers that packet pointers cannot follow, over a copy of the frame's head.
 #[inline(always)]
-fn deep(ctx: &XdpContext) -> Walk {
-    let Some(window) = Window::of_this_cpu() else { return Walk::Other };
+fn deep(ctx: &XdpContext, image: *const Image) -> u32 {
+    let Some(window) = Window::of_this_cpu() else { return OTHER };
     // SAFETY: the context is the kernel's.
     let frame = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
     if copy(ctx, &window, 0, frame).is_none() {
-        return Walk::Other;
+        return OTHER;
     }
-    match tg_walk() {
-        // SAFETY: the pointer is the per-CPU scratch of this program run.
-        1 => Walk::Datagram(unsafe { (*window.scratch).datagram }),
-        2 => Walk::LaterFragment,
-        3 => Walk::Unparsed,
-        _ => Walk::Other,
-    }
+    tg_deep(image)
 }
 
-/// Judges a datagram to or from a SIP port; `None` for any other.
+/// Walks the headers of the frame whose head is in the window.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tg_deep(image: *const Image) -> u32 {
+    let Some(env) = with_image(image) else { return OTHER };
+    // SAFETY: the pointer is the per-CPU scratch of this program run; nothing that the walk reads lies there.
+    let datagram = unsafe { &mut (*env.window.scratch).datagram };
+    *datagram = Datagram::default();
+    let walk = walk(&mut Head::new(env.window), datagram);
+    found(&env, walk, datagram)
+}
+
+/// Where the packet came in, and the time, which is 0 where the decision shall read the clock.
 #[inline(always)]
-fn judge(ctx: &XdpContext, side: Side, datagram: &Datagram) -> Option<Verdict> {
-    let image = core::ptr::from_ref(POLICY.get(0)?.get(0)?).cast();
-    let window = Window::of_this_cpu()?;
-    let env = Kernel { window, image, now: 0 };
-    if datagram.tcp || !(judge::is_sip_port(&env, datagram.dport) || judge::is_sip_port(&env, datagram.sport)) {
-        return None;
-    }
-    load(ctx, &window, datagram)?;
-    let probe = PROBE.load() != 0;
+fn arrival(ctx: &XdpContext, side: Side) -> Option<(Arrival, u64)> {
     // SAFETY: the context is the kernel's; volatile, or the two sources of the index merge into one load through a
     // pointer that the verifier refuses.
     let mut ifindex = unsafe { core::ptr::read_volatile(&raw const (*ctx.ctx).ingress_ifindex) };
     let mut now = 0;
-    if probe {
+    if PROBE.load() != 0 {
         let meta = ctx.metadata();
         if meta + 16 > ctx.metadata_end() {
             return None;
@@ -121,34 +170,69 @@ fn judge(ctx: &XdpContext, side: Side, datagram: &Datagram) -> Option<Verdict> {
         // SAFETY: as above.
         ifindex = unsafe { core::ptr::read_unaligned((meta + 8) as *const u32) };
     }
-    let side_word = matches!(side, Side::Lan) as u64;
-    let decision = tg_judge(image, now, ifindex as u64 | side_word << 32);
-    let verdict = Verdict::from_u8(decision as u8)?;
-    let reason = Reason::from_u8((decision >> 8) as u8)?;
-    if probe {
+    Some((Arrival { side, ifindex }, now))
+}
+
+/// Verdict and reason of an exported function's answer.
+#[inline(always)]
+fn decision(decided: u64) -> Option<(Verdict, Reason)> {
+    if decided == NOTHING {
+        return None;
+    }
+    let verdict = Verdict::from_u8(decided as u8)?;
+    let reason = Reason::from_u8((decided >> 8) as u8)?;
+    Some((verdict, reason))
+}
+
+/// Judges the datagram or segment of the scratch, and says what becomes of the packet; `None` where it says nothing.
+#[inline(always)]
+fn judge(ctx: &XdpContext, side: Side, image: *const Image, to_sip: bool) -> Option<u32> {
+    let window = Window::of_this_cpu()?;
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let datagram = unsafe { &(*window.scratch).datagram };
+    if datagram.tcp && datagram.len == 0 && !datagram.syn {
+        return None;
+    }
+    let (arrival, now) = arrival(ctx, side)?;
+    let told = Told::new(arrival).to_sip(to_sip).0;
+    load(ctx, &window)?;
+    let decided = if datagram.tcp { tg_segment(image, now, told) } else { tg_judge(image, now, told) };
+    let (verdict, reason) = decision(decided)?;
+    if PROBE.load() != 0 {
         let record = PROBED.get_ptr_mut(0)?;
         // SAFETY: the map gave both pointers.
         unsafe { *record = (*window.scratch).judged };
         count_reason(side, reason, verdict);
-    } else {
-        account(window.scratch, side, verdict, reason);
+        return Some(if verdict.passes() { XDP_PASS } else { XDP_DROP });
     }
+    account(window.scratch, side, verdict, reason);
     #[cfg(feature = "trace")]
-    trace(ctx, &window, datagram, decision);
-    Some(verdict)
+    trace(ctx, &window, decided);
+    Some(match verdict {
+        Verdict::Pass | Verdict::WouldDrop => XDP_PASS,
+        Verdict::Drop => XDP_DROP,
+        Verdict::Reject => refuse(ctx, &window),
+    })
+}
+
+/// Judges the later fragment of the scratch.
+#[inline(always)]
+fn fragment(ctx: &XdpContext, side: Side, image: *const Image) -> Option<(Verdict, Reason)> {
+    let (arrival, now) = arrival(ctx, side)?;
+    decision(tg_fragment(image, now, Told::new(arrival).0))
 }
 
 /// A line of debug trace: numbers only, as they stand in gateway-common's tables. What was dialled is not in it.
 #[cfg(feature = "trace")]
 #[inline(always)]
-fn trace(ctx: &XdpContext, window: &Window, datagram: &Datagram, decision: u64) {
+fn trace(ctx: &XdpContext, window: &Window, decided: u64) {
     // SAFETY: the pointer is the per-CPU scratch of this program run.
-    let judged = unsafe { &(*window.scratch).judged };
+    let (judged, datagram) = unsafe { (&(*window.scratch).judged, &(*window.scratch).datagram) };
     aya_log_ebpf::debug!(
         ctx,
         "verdict {} reason {} method {} class {} country {} who {} at {} len {}",
-        decision & 0xff,
-        decision >> 8,
+        decided & 0xff,
+        decided >> 8,
         judged.method,
         judged.class,
         judged.country,
@@ -160,23 +244,23 @@ fn trace(ctx: &XdpContext, window: &Window, datagram: &Datagram, decision: u64) 
 
 /// Copies the head of the payload into the window.
 #[inline(always)]
-fn load(ctx: &XdpContext, window: &Window, datagram: &Datagram) -> Option<()> {
+fn load(ctx: &XdpContext, window: &Window) -> Option<()> {
+    let scratch = window.scratch;
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let datagram = unsafe { &(*scratch).datagram };
     // SAFETY: the context is the kernel's.
     let frame = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
     let room = frame.saturating_sub(datagram.at);
     let payload = if datagram.len < room { datagram.len } else { room };
     copy(ctx, window, datagram.at, payload)?;
-    let scratch = window.scratch;
-    // SAFETY: the pointer is the per-CPU scratch of this program run.
-    unsafe { (*scratch).datagram = *datagram };
-    // SAFETY: as above.
-    unsafe { (*scratch).whole = (payload <= WINDOW && !datagram.first_fragment) as u32 };
+    // SAFETY: as above. Behind the end of a segment the message may go on.
+    unsafe { (*scratch).whole = (payload <= WINDOW && !datagram.first_fragment && !datagram.tcp) as u32 };
     Some(())
 }
 
 /// Copies up to a window of `octets` from `at` of the frame, and zeros behind them.
 #[inline(always)]
-fn copy(ctx: &XdpContext, window: &Window, at: u32, octets: u32) -> Option<()> {
+pub(crate) fn copy(ctx: &XdpContext, window: &Window, at: u32, octets: u32) -> Option<()> {
     let len = if octets < WINDOW { octets } else { WINDOW };
     let scratch = window.scratch;
     // SAFETY: the pointer is the per-CPU scratch of this program run.

@@ -4,9 +4,10 @@ use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg};
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use gateway_common::{
+    Reason, Verdict,
     addr::Addr,
     env::{self, Cells, Env},
-    judge::{self, Asker, Charge, Finding, Places, Side},
+    judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request, Side},
     judged::Judged,
     limit::{CellKey, gcra},
     number::{
@@ -16,6 +17,7 @@ use gateway_common::{
     policy::image::{Action, CELLS, DialCell, SourceEntry},
     sip::target::Target,
     text::Text,
+    wire::Datagram,
 };
 
 use crate::{
@@ -103,8 +105,8 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
-    fn headers(&mut self, at: u32) -> u64 {
-        self.window.headers(at)
+    fn headers(&mut self, at: u32, wanted: u64) -> u64 {
+        self.window.headers(at, wanted)
     }
 
     #[inline(always)]
@@ -157,8 +159,15 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
-    fn place(&mut self, profile: u32, asker: Asker, request: u64) -> bool {
-        tg_place(self.image, profile, asker.0, request) != 0
+    fn message(&mut self, _: &Datagram, arrival: Arrival, from: u32) -> Decision {
+        let told = tg_judge(self.image, self.now, Told::new(arrival).from(from).0);
+        let verdict = Verdict::from_u8(told as u8).unwrap_or(Verdict::Pass);
+        (verdict, Reason::from_u8((told >> 8) as u8).unwrap_or(Reason::NotSip))
+    }
+
+    #[inline(always)]
+    fn place(&mut self, profile: u32, asker: Asker, request: Request) -> bool {
+        tg_place(self.image, profile, asker.0, request.0) != 0
     }
 
     #[inline(always)]
@@ -169,7 +178,7 @@ impl Env for Kernel {
 
     #[inline(always)]
     fn number(&self, profile: u32, target: Target) -> Meaning {
-        Meaning(tg_number(self.image, profile, target.head, target.shape))
+        Meaning(self.opaque(judge::number(self, profile, target).0))
     }
 
     #[inline(always)]
@@ -222,11 +231,69 @@ impl Env for Kernel {
             core::ptr::copy_nonoverlapping(from, to, 1);
         }
     }
+
+    #[inline(always)]
+    fn kept(&mut self) -> &mut Judged {
+        // SAFETY: as in `judged`.
+        unsafe { &mut (*self.window.scratch).kept }
+    }
+
+    #[inline(always)]
+    fn keep_judged(&mut self) {
+        let scratch = self.window.scratch;
+        // SAFETY: as in `judged`; the two records do not overlap.
+        unsafe { core::ptr::copy_nonoverlapping(&raw const (*scratch).judged, &raw mut (*scratch).kept, 1) };
+    }
+
+    #[inline(always)]
+    fn restore_judged(&mut self) {
+        let scratch = self.window.scratch;
+        // SAFETY: as in `judged`; the two records do not overlap.
+        unsafe { core::ptr::copy_nonoverlapping(&raw const (*scratch).kept, &raw mut (*scratch).judged, 1) };
+    }
+}
+
+/// Where a packet came in, and what of it is judged, in one word: interface index, then 1 bit for the LAN side, 1 for a
+/// SIP port as destination, and the position of the message.
+#[derive(Clone, Copy)]
+pub(crate) struct Told(pub(crate) u64);
+
+impl Told {
+    const LAN: u64 = 1 << 32;
+    const TO_SIP: u64 = 1 << 33;
+    const FROM: u32 = 40;
+
+    #[inline(always)]
+    pub(crate) const fn new(arrival: Arrival) -> Self {
+        Self(arrival.ifindex as u64 | if matches!(arrival.side, Side::Lan) { Self::LAN } else { 0 })
+    }
+
+    #[inline(always)]
+    pub(crate) const fn to_sip(self, yes: bool) -> Self {
+        Self(self.0 | if yes { Self::TO_SIP } else { 0 })
+    }
+
+    #[inline(always)]
+    const fn from(self, at: u32) -> Self {
+        Self(self.0 | (at as u64) << Self::FROM)
+    }
+
+    #[inline(always)]
+    const fn arrival(self) -> Arrival {
+        let side = if self.0 & Self::LAN != 0 { Side::Lan } else { Side::Wan };
+        Arrival { side, ifindex: self.0 as u32 }
+    }
+}
+
+/// Verdict and reason, a byte each.
+#[inline(always)]
+const fn decided((verdict, reason): Decision) -> u64 {
+    verdict as u64 | (reason as u64) << 8
 }
 
 /// The environment of an exported function that works on the image.
 #[inline(always)]
-fn with_image(image: *const Image) -> Option<Kernel> {
+pub(crate) fn with_image(image: *const Image) -> Option<Kernel> {
     // The compiler sees only callers that pass an image and would take the check away, which the verifier needs.
     let mut image = image;
     // SAFETY: a register moved to itself.
@@ -237,18 +304,46 @@ fn with_image(image: *const Image) -> Option<Kernel> {
     Some(Kernel { window: Window::of_this_cpu()?, image, now: 0 })
 }
 
-/// Judges the message in the window: verdict and reason, a byte each. `arrival` is the interface index, and 1 above it on
-/// the LAN side.
+/// Judges a message in the window: see [`decided`]. `told` is a [`Told`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_judge(image: *const Image, now: u64, arrival: u64) -> u64 {
+pub(crate) extern "C" fn tg_judge(image: *const Image, now: u64, told: u64) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
     env.now = now;
-    let side = if arrival >> 32 != 0 { Side::Lan } else { Side::Wan };
     // SAFETY: the map gave the pointer, and nothing else on this CPU uses the scratch while the program runs.
-    let datagram = unsafe { (*env.window.scratch).datagram };
-    let (verdict, reason) = judge::judge(&mut env, &datagram, side, arrival as u32);
-    verdict as u64 | (reason as u64) << 8
+    let datagram = unsafe { &(*env.window.scratch).datagram };
+    decided(judge::judge(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32))
+}
+
+/// Judges the TCP segment in the window: as [`tg_judge`], and [`NOTHING`] where it says nothing.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_segment(image: *const Image, now: u64, told: u64) -> u64 {
+    let Some(mut env) = with_image(image) else { return NOTHING };
+    env.now = now;
+    // SAFETY: as in `tg_judge`.
+    let datagram = unsafe { &(*env.window.scratch).datagram };
+    match judge::segment(&mut env, datagram, Told(told).arrival(), told & Told::TO_SIP != 0) {
+        Some(decision) => decided(decision),
+        None => NOTHING,
+    }
+}
+
+/// What [`tg_segment`] and [`tg_fragment`] answer where nothing was judged.
+pub(crate) const NOTHING: u64 = u64::MAX;
+
+/// Judges the later fragment of the scratch: as [`tg_segment`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_fragment(image: *const Image, now: u64, told: u64) -> u64 {
+    let Some(mut env) = with_image(image) else { return NOTHING };
+    env.now = now;
+    // SAFETY: as in `tg_judge`.
+    let dst = unsafe { (*env.window.scratch).datagram.dst };
+    match judge::fragment(&mut env, dst, Told(told).arrival().side) {
+        Some(decision) => decided(decision),
+        None => NOTHING,
+    }
 }
 
 /// What a dialled string means.
@@ -313,17 +408,7 @@ pub(crate) extern "C" fn tg_look_up(image: *const Image, from: u32, span: u32) -
 #[inline(never)]
 pub(crate) extern "C" fn tg_place(image: *const Image, profile: u32, asker: u64, request: u64) -> u64 {
     match with_image(image) {
-        Some(mut env) => judge::place(&mut env, profile, Asker(asker), request) as u64,
-        None => 0,
-    }
-}
-
-/// What a target means.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_number(image: *const Image, profile: u32, head: u64, shape: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => judge::number(&env, profile, Target { head, shape }).0,
+        Some(mut env) => judge::place(&mut env, profile, Asker(asker), Request(request)) as u64,
         None => 0,
     }
 }
@@ -412,4 +497,13 @@ pub(crate) extern "C" fn tg_is_over(named: u64, value: u64, now: u64, tolerance:
 pub(crate) extern "C" fn tg_take(named: u64, value: u64, now: u64, interval: u64, tolerance: u64) -> u64 {
     let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
     env::take(&mut Table { cell: core::ptr::null_mut() }, &key, now, interval, tolerance) as u64
+}
+
+/// Whether a cell is asked for the first time within `interval` nanoseconds, by a clock of its own reading.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_take_first(limit: u32, value: u64, interval: u64) -> u64 {
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    tg_take(limit as u64, value, now, interval, 0)
 }

@@ -12,7 +12,7 @@ use gateway_common::{
         target::{self, Target},
     },
     text::{DIALLED, Text, WINDOW},
-    wire::{self, Datagram, Frame, Walk},
+    wire::{Datagram, Frame},
 };
 
 use crate::maps::SCRATCH;
@@ -44,22 +44,21 @@ pub(crate) struct Scratch {
     pub(crate) places: Places,
     /// What was decided.
     pub(crate) judged: Judged,
+    /// What was decided about an earlier message of the same segment.
+    pub(crate) kept: Judged,
 }
 
 /// The per-CPU copy of this CPU.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) scratch: *mut Scratch,
-    zero: u64,
 }
 
 impl Window {
     #[inline(always)]
     pub(crate) fn of_this_cpu() -> Option<Self> {
-        let scratch = SCRATCH.get_ptr_mut(0)?;
-        // SAFETY: the map gave the pointer, and nothing else on this CPU uses it while the program runs.
-        let zero = unsafe { core::ptr::read_volatile(&raw const (*scratch).zero) };
-        Some(Self { scratch, zero })
+        // The map gave the pointer, and nothing else on this CPU uses it while the program runs.
+        Some(Self { scratch: SCRATCH.get_ptr_mut(0)? })
     }
 }
 
@@ -130,7 +129,9 @@ impl Text for Window {
 
     #[inline(always)]
     fn opaque(&self, value: u64) -> u64 {
-        value ^ self.zero
+        // Read anew each time: kept, it would take a place on every stack.
+        // SAFETY: as in `of_this_cpu`.
+        value ^ unsafe { core::ptr::read_volatile(&raw const (*self.scratch).zero) }
     }
 
     #[inline(always)]
@@ -168,8 +169,8 @@ impl Text for Window {
     }
 
     #[inline(always)]
-    fn headers(&mut self, at: u32) -> u64 {
-        tg_headers(at)
+    fn headers(&mut self, at: u32, wanted: u64) -> u64 {
+        tg_headers(at, wanted)
     }
 
     #[inline(always)]
@@ -239,9 +240,9 @@ pub(crate) extern "C" fn tg_routing_number(at: u32, context_at: u32) -> u64 {
 /// Walks the headers.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_headers(at: u32) -> u64 {
+pub(crate) extern "C" fn tg_headers(at: u32, wanted: u64) -> u64 {
     match Window::of_this_cpu() {
-        Some(mut window) => headers::walk(&mut window, at).0,
+        Some(mut window) => headers::walk(&mut window, at, wanted).0,
         None => 0,
     }
 }
@@ -267,12 +268,18 @@ pub(crate) extern "C" fn tg_next_line(at: u32) -> u32 {
 }
 
 /// The head of a frame in the window, and where the cursor stands.
-struct Head {
+pub(crate) struct Head {
     window: Window,
     at: u32,
 }
 
 impl Head {
+    /// A cursor at the start of the frame.
+    #[inline(always)]
+    pub(crate) const fn new(window: Window) -> Self {
+        Self { window, at: 0 }
+    }
+
     #[inline(always)]
     fn at(&self, offset: usize, size: u32) -> Option<*const u8> {
         let from = self.at.wrapping_add(offset as u32);
@@ -328,23 +335,5 @@ impl Frame for Head {
     #[inline(always)]
     fn rolled(&self, counter: u32) -> u32 {
         rolled(counter)
-    }
-}
-
-/// Walks the headers of the frame whose head is in the window: 1 for a datagram, which goes to the scratch, 2 for a later
-/// fragment, 3 for what is not read, 0 for the rest.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_walk() -> u32 {
-    let Some(window) = Window::of_this_cpu() else { return 0 };
-    match wire::walk(&mut Head { window, at: 0 }) {
-        Walk::Datagram(datagram) => {
-            // SAFETY: as in `of_this_cpu`.
-            unsafe { (*window.scratch).datagram = datagram };
-            1
-        }
-        Walk::LaterFragment => 2,
-        Walk::Unparsed => 3,
-        Walk::Other | Walk::Deep => 0,
     }
 }

@@ -1,17 +1,19 @@
 //! Limits: the flood bucket of emergency calls, the packet ceiling, the limits of a profile, the rate of a trunk.
 
 use super::{
-    Decision,
+    Decision, Side,
     source::{Asker, Source, stop},
 };
 use crate::{
     Method, Reason, Verdict,
+    addr::Addr,
     env::Env,
     judged::Who,
-    limit::{CEILING_CELL, CellKey, EMERGENCY_CELL},
+    limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL},
     policy::image::{
-        CEILING, EMERGENCY, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL, LIMIT_TOLERANCE, LIMITS, OVER_DROP,
-        PROFILE_LIMITS, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
+        LIMIT_TOLERANCE, LIMITS, OVER_DROP, PROFILE_LIMITS, SWITCHES, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL,
+        TRUNK_TOLERANCE, TRUNKS,
     },
 };
 
@@ -39,6 +41,31 @@ pub(super) fn ceiling<E: Env>(env: &mut E, source: &Source, method: Method) -> O
     let tolerance = env.cell(CEILING + 1);
     let key = CellKey { limit: CEILING_CELL, kind: Key::Source as u32, value: source.addr.source() };
     if take(env, &key, interval, tolerance) { None } else { Some(stop(Reason::PacketLimit)) }
+}
+
+/// Later fragments to one destination: each is nothing without its first one, but a reassembly queue takes memory.
+///
+/// `None` where they pass.
+#[inline(always)]
+pub fn fragment<E: Env>(env: &mut E, dst: Addr, side: Side) -> Option<Decision> {
+    let (interval, tolerance) = (env.cell(FRAGMENTS), env.cell(FRAGMENTS + 1));
+    if interval == 0 || !matches!(side, Side::Wan) {
+        return None;
+    }
+    let key = CellKey { limit: FRAGMENTS_CELL, kind: Key::All as u32, value: dst.source() };
+    if take(env, &key, interval, tolerance) {
+        return None;
+    }
+    let enforce = env.cell(SWITCHES) & ENFORCE != 0;
+    Some((if enforce { Verdict::Drop } else { Verdict::WouldDrop }, Reason::PacketLimit))
+}
+
+/// TCP connections to SIP ports that one unproved source asks for: all that can be seen of SIP over TLS or WebSocket.
+#[inline(always)]
+pub(super) fn connections<E: Env>(env: &mut E, source: &Source) -> bool {
+    let (interval, tolerance) = (env.cell(CONNECTIONS), env.cell(CONNECTIONS + 1));
+    let key = CellKey { limit: CONNECTIONS_CELL, kind: Key::Source as u32, value: source.addr.source() };
+    interval == 0 || take(env, &key, interval, tolerance)
 }
 
 /// Limits that a profile can name.

@@ -7,28 +7,32 @@ mod places;
 mod rules;
 mod source;
 mod start_line;
+mod stream;
 
 use limits::{ceiling, emergency, limits};
-use places::call;
+use places::{call, contacts};
 use source::{Source, settled, stop};
-use start_line::{is_response, method};
+use start_line::{begins_call, is_redirection, is_response, method};
+use stream::{UNFRAMED, connect};
 
 use crate::{
     Class, Method, Reason, Verdict,
     env::Env,
     judged::{Judged, NO_NUMBER, Who},
-    policy::image::{PORTS, Ruling, SWITCHES},
+    policy::image::{PORTS, REDIRECTS, Ruling, SWITCHES},
     sip::{
         scan::{START_LINE, StartLine},
         target,
     },
+    text::WINDOW,
     wire::Datagram,
 };
 
-pub use limits::{Charge, LIMITS_A_PROFILE, limit};
-pub use places::{Finding, Places, number, place};
+pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
+pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;
 pub use source::{Asker, source_entry};
+pub use stream::segment;
 
 /// The side a packet came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,15 @@ pub enum Side {
     Wan,
     /// The inside.
     Lan,
+}
+
+/// Where a packet came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The side.
+    pub side: Side,
+    /// The index of the interface, 0 where there is none.
+    pub ifindex: u32,
 }
 
 /// What was decided.
@@ -50,13 +63,21 @@ pub fn is_sip_port<E: Env>(env: &E, port: u16) -> bool {
     env.cell(PORTS + (port as u32 >> 6)) >> (port & 63) & 1 != 0
 }
 
-/// Decides about a datagram of which one port carries SIP, and writes the record.
+/// Decides about the message at `from` of a datagram of which one port carries SIP, and writes the record.
 ///
 /// The text is the payload; `datagram` says where it came from.
 #[inline(always)]
-pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, side: Side, ifindex: u32) -> Decision {
+pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision {
+    let source = begin(env, datagram, arrival);
+    let decision = decide(env, &source, datagram, from);
+    end(env, &source, datagram, decision)
+}
+
+/// Who asks; and a record that says nothing else yet.
+#[inline(always)]
+fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     let switches = env.cell(SWITCHES);
-    let source = source::source(env, datagram.src, side, ifindex, switches);
+    let source = source::source(env, datagram.src, arrival, switches);
     let record = env.judged();
     record.method = 0;
     record.class = Class::None as u8;
@@ -67,11 +88,17 @@ pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, side: Side, ifindex: u32)
     record.who = source.asker.0 as u8;
     record.reserved = 0;
     record.generation = switches as u32;
-    record.ifindex = ifindex;
+    record.ifindex = arrival.ifindex;
     record.reserved2 = 0;
     record.time = 0;
     record.source = datagram.src;
-    let decision = settled(decide(env, &source, datagram), switches);
+    source
+}
+
+/// What becomes of a decision under the mode of the policy; the record says it too.
+#[inline(always)]
+fn end<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, decision: Decision) -> Decision {
+    let decision = settled(decision, source, datagram.tcp);
     let record = env.judged();
     record.verdict = decision.0 as u8;
     record.reason = decision.1 as u8;
@@ -79,31 +106,45 @@ pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, side: Side, ifindex: u32)
 }
 
 #[inline(always)]
-fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram) -> Decision {
-    let len = env.len();
-    let line = StartLine(env.scan(START_LINE, 0, len, 0));
+fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) -> Decision {
+    if datagram.syn {
+        return connect(env, source);
+    }
+    if from == UNFRAMED {
+        return source.asker.unreadable(Reason::Unreadable);
+    }
+    let line = StartLine(env.scan(START_LINE, from, env.len(), 0));
     let (token, token_end) = line.token();
     if line.is_cut() {
-        if datagram.first_fragment {
-            return stop(Reason::FragmentShort);
-        }
-        if env.is_whole() {
+        return cut(env, source, datagram, line);
+    }
+    let request = Request::new(line.uri(), datagram.first_fragment, source.switches);
+    if line.uri() == 0 {
+        if !is_response(env, token, token_end) {
             return PASS;
         }
-        let makes_call = token_end != 0 && method(env, token, token_end).is_some_and(Method::makes_call);
-        return if line.is_blank() || makes_call { source.asker.unreadable(Reason::Unreadable) } else { PASS };
-    }
-    if line.uri() == 0 {
-        return if is_response(env, token, token_end) { (Verdict::Pass, Reason::SipOther) } else { PASS };
+        if source.switches & REDIRECTS != 0 && is_redirection(env, token_end) {
+            let found = contacts(env, source, Request(token_end as u64));
+            if found.stops() {
+                return found.decision();
+            }
+        }
+        return (Verdict::Pass, Reason::SipOther);
     }
     let Some(method) = method(env, token, token_end) else {
         return if target::is_sip_uri(env, line.uri()) { (Verdict::Pass, Reason::SipOther) } else { PASS };
     };
     env.judged().method = method as u8;
     if !method.makes_call() {
+        if source.switches & REDIRECTS != 0 && matches!(method, Method::Register) {
+            let found = contacts(env, source, request);
+            if found.stops() {
+                return found.decision();
+            }
+        }
         return ceiling(env, source, method).unwrap_or_else(|| other(env, source, method));
     }
-    let found = call(env, source, matches!(method, Method::Refer), line.uri(), datagram.first_fragment);
+    let found = call(env, source, matches!(method, Method::Refer), request);
     if found.stops() {
         return found.decision();
     }
@@ -117,6 +158,27 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram) -> Decision
         Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
         _ => found.decision(),
     }
+}
+
+/// The message ended before its start line did.
+#[inline(always)]
+fn cut<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, line: StartLine) -> Decision {
+    if datagram.first_fragment {
+        return stop(Reason::FragmentShort);
+    }
+    if env.is_whole() {
+        return PASS;
+    }
+    let (token, token_end) = line.token();
+    let unread = if line.is_blank() {
+        // In a stream blanks keep a connection alive (RFC 5626 section 4.4.1), and what follows them is judged.
+        !datagram.tcp || env.len() >= WINDOW
+    } else if token_end == 0 {
+        datagram.tcp && begins_call(env, token)
+    } else {
+        method(env, token, token_end).is_some_and(Method::makes_call)
+    };
+    if unread { source.asker.unreadable(Reason::Unreadable) } else { PASS }
 }
 
 /// SIP that makes no call: only a ban or a limit that names its method may stop it, and nothing stops what ends or

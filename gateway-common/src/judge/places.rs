@@ -8,8 +8,9 @@ use crate::{
     Class, Reason, Verdict,
     env::Env,
     number::{plan::Meaning, shape::Form},
+    policy::image::CALLED_PARTY,
     sip::{
-        headers::Headers,
+        headers::{CALL, CONTACTS, Headers},
         scan::{self, ADDRESS, FIRST},
         target::{Kind, Target},
     },
@@ -94,19 +95,53 @@ pub(super) const URI: u32 = 0;
 pub(super) const TO: u32 = 1;
 pub(super) const FROM: u32 = 2;
 pub(super) const ROUTE: u32 = 3;
+pub(super) const CALLED: u32 = 4;
+/// A Contact, of which all are judged.
+pub(super) const CONTACT: u32 = 5;
 
-/// Places and routing numbers that are judged at most.
-pub(super) const PLACES: u32 = 6;
+/// Places and routing numbers that are judged at most; Contacts beyond them are unreadable.
+pub(super) const PLACES: u32 = 8;
 
-/// A call-making request, in one word: where its URI begins, whether it is a first fragment.
-pub(super) const FRAGMENT: u64 = 1 << 32;
+/// What is judged, in one word: where its URI, or its start line, begins; and what follows.
+#[derive(Clone, Copy)]
+pub struct Request(pub u64);
+
+impl Request {
+    const FRAGMENT: u64 = 1 << 32;
+    const CALLED_PARTY: u64 = 1 << 33;
+
+    /// The request whose URI begins at `uri`, under the switches of the policy.
+    #[inline(always)]
+    pub(super) const fn new(uri: u32, fragment: bool, switches: u64) -> Self {
+        let fragment = if fragment { Self::FRAGMENT } else { 0 };
+        let called = if switches & CALLED_PARTY != 0 { Self::CALLED_PARTY } else { 0 };
+        Self(uri as u64 | fragment | called)
+    }
+
+    #[inline(always)]
+    const fn uri(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// A first fragment.
+    #[inline(always)]
+    const fn is_fragment(self) -> bool {
+        self.0 & Self::FRAGMENT != 0
+    }
+
+    /// Whether P-Called-Party-ID is a place from which the site's servers dial.
+    #[inline(always)]
+    const fn called_party(self) -> bool {
+        self.0 & Self::CALLED_PARTY != 0
+    }
+}
 
 /// Judges every place from which a server would dial; the worst verdict wins.
 #[inline(always)]
-pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, uri: u32, fragment: bool) -> Finding {
-    let mut start = Places { at: uri, ..Places::default() };
+pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, request: Request) -> Finding {
+    let mut start = Places { at: request.uri(), ..Places::default() };
     if refer {
-        let headers = Headers(env.headers(uri));
+        let headers = Headers(env.headers(request.uri(), CALL));
         let at = scan::address(address(env, headers.refer_to(), true));
         if at == 0 {
             // Without a Refer-To nothing is dialled (RFC 3515 section 2.4.2: 400).
@@ -114,17 +149,10 @@ pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, uri: u32, 
             let decision = if headers.complete() { nothing } else { source.asker.unreadable(Reason::Unreadable) };
             return Finding::new(decision, Class::None as u8);
         }
-        start = Places { at, place: ROUTE, headers: headers.0, named: 1, ..start };
+        start = Places { at, place: CALLED, headers: headers.0, named: 1, ..start };
     }
     *env.places() = start;
-    let request = uri as u64 | if fragment { FRAGMENT } else { 0 };
-    let mut i = 0u32;
-    while i < PLACES {
-        if !env.place(source.profile, source.asker, request) {
-            break;
-        }
-        i = env.rolled(i + 1);
-    }
+    all(env, source, request);
     let places = *env.places();
     let best = Finding(places.best);
     if places.named == 0 && !Headers(places.headers).complete() && best.passes() {
@@ -133,9 +161,42 @@ pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, uri: u32, 
     best
 }
 
+/// Judges every Contact of a message: a redirection dials them, and so does a call to whoever registered them.
+#[inline(always)]
+pub(super) fn contacts<E: Env>(env: &mut E, source: &Source, request: Request) -> Finding {
+    let mut found = Headers(env.headers(request.uri(), CONTACTS));
+    let at = scan::address(address(env, found.contact(), true));
+    if at != 0 {
+        *env.places() = Places { at, place: CONTACT, named: 1, headers: found.0, ..Places::default() };
+        if all(env, source, request) {
+            found = Headers(0);
+        } else {
+            found = Headers(env.places().headers);
+        }
+    }
+    let best = Finding(env.places().best);
+    if !found.complete() && (at == 0 || best.passes()) {
+        return Finding::new(source.asker.unreadable(Reason::Unreadable), Class::Malformed as u8);
+    }
+    if at == 0 { Finding::new((Verdict::Pass, Reason::SipOther), Class::None as u8) } else { best }
+}
+
+/// Judges one place after the other, and says whether there are more than are judged.
+#[inline(always)]
+fn all<E: Env>(env: &mut E, source: &Source, request: Request) -> bool {
+    let mut i = 0u32;
+    while i < PLACES {
+        if !env.place(source.profile, source.asker, request) {
+            return false;
+        }
+        i = env.rolled(i + 1);
+    }
+    true
+}
+
 /// Judges one place, or the routing number of the last one, and finds the next.
 #[inline(always)]
-pub fn place<E: Env>(env: &mut E, profile: u32, asker: Asker, request: u64) -> bool {
+pub fn place<E: Env>(env: &mut E, profile: u32, asker: Asker, request: Request) -> bool {
     let (routing, at) = (env.places().routing, env.places().at);
     let target = if routing != 0 {
         env.routing_number(routing as u32 & 0xfff, (routing >> 12) as u32 & 0xfff)
@@ -143,7 +204,7 @@ pub fn place<E: Env>(env: &mut E, profile: u32, asker: Asker, request: u64) -> b
         env.target(at)
     };
     let meaning = env.number(profile, target);
-    let fragment = if request & FRAGMENT != 0 { 1 << 8 } else { 0 };
+    let fragment = if request.is_fragment() { 1 << 8 } else { 0 };
     let mut finding = env.rule(asker, meaning.action(), target.kind_number() | fragment);
     let places = env.places();
     places.routing = target.routing();
@@ -171,15 +232,18 @@ pub fn place<E: Env>(env: &mut E, profile: u32, asker: Asker, request: u64) -> b
     if Finding(env.places().best).stops() {
         return false;
     }
-    env.places().routing != 0 || next_place(env, request as u32)
+    env.places().routing != 0 || next_place(env, request)
 }
 
-/// To and From are dialled where the Request-URI has no user part (FreeSWITCH), and the last Route by strict routers (RFC
-/// 3261 section 16.4).
+/// To and From are dialled where the Request-URI has no user part (FreeSWITCH), the last Route by strict routers (RFC
+/// 3261 section 16.4), P-Called-Party-ID where the policy says so.
 #[inline(always)]
-pub(super) fn next_place<E: Env>(env: &mut E, uri: u32) -> bool {
+pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
+    if env.places().place == CONTACT {
+        return next_contact(env);
+    }
     if env.places().headers == 0 {
-        let headers = env.headers(uri);
+        let headers = env.headers(request.uri(), CALL);
         env.places().headers = headers;
     }
     let places = env.places();
@@ -201,6 +265,12 @@ pub(super) fn next_place<E: Env>(env: &mut E, uri: u32) -> bool {
         places.place = ROUTE;
         value = headers.route();
     }
+    if value == 0 && places.place < CALLED {
+        places.place = CALLED;
+        if request.called_party() {
+            value = headers.called_party();
+        }
+    }
     if value == 0 {
         return false;
     }
@@ -208,6 +278,20 @@ pub(super) fn next_place<E: Env>(env: &mut E, uri: u32) -> bool {
     let at = scan::address(address(env, value, first));
     env.places().at = at;
     at != 0
+}
+
+/// The next address of this Contact, or the first of the next one.
+#[inline(always)]
+fn next_contact<E: Env>(env: &mut E) -> bool {
+    let at = env.places().at;
+    let mut next = scan::bracket(address(env, at, true));
+    if next == 0 {
+        let headers = env.headers(at, CONTACTS);
+        env.places().headers = headers;
+        next = scan::address(address(env, Headers(headers).contact(), true));
+    }
+    env.places().at = next;
+    next != 0
 }
 
 #[inline(always)]

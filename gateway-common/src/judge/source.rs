@@ -1,14 +1,14 @@
 //! Who asks: the side of the interface, then the source table of the policy; and what that means for a stop.
 
-use super::{Decision, Side};
+use super::{Arrival, Decision, Side};
 use crate::{
     Reason, Verdict,
     addr::Addr,
     env::Env,
     judged::Who,
     policy::image::{
-        ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SOURCES_V4, SOURCES_V6, SourceEntry, TRUNK_CELLS, TRUNK_HEAD,
-        TRUNKS,
+        ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SOURCES_V4, SOURCES_V6, SourceEntry, TCP_PASS, TRUNK_CELLS,
+        TRUNK_HEAD, TRUNKS,
     },
 };
 
@@ -19,6 +19,7 @@ pub(super) struct Source {
     pub(super) profile: u32,
     pub(super) trunk: u32,
     pub(super) addr: Addr,
+    pub(super) switches: u64,
 }
 
 /// What of a source matters to the rules, in one word: who it is, what an order and the file say of it, whether the floor
@@ -75,18 +76,28 @@ pub(super) const ALWAYS: u64 = 1 << Reason::Order as u64
 
 /// Everything is decided as in enforce mode, so that monitor mode moves the same state; only here a stop by a rule of the
 /// file becomes one that would have been.
+///
+/// Over TCP a stop is a reset, since one lost segment stalls every call on its connection; and connections that carry all
+/// calls of a trunk or of the site are cut for what acts in either mode only.
 #[inline(always)]
-pub(super) const fn settled((verdict, reason): Decision, switches: u64) -> Decision {
-    if switches & ENFORCE == 0 && matches!(verdict, Verdict::Drop) && ALWAYS >> (reason as u64 & 63) & 1 == 0 {
-        (Verdict::WouldDrop, reason)
-    } else {
-        (verdict, reason)
+pub(super) const fn settled((verdict, reason): Decision, source: &Source, tcp: bool) -> Decision {
+    if !matches!(verdict, Verdict::Drop) {
+        return (verdict, reason);
     }
+    let always = ALWAYS >> (reason as u64 & 63) & 1 != 0;
+    let vouched = tcp && !source.asker.is(Who::Unproved);
+    let unread = tcp && source.switches & TCP_PASS != 0 && matches!(reason, Reason::Unreadable);
+    if !always && (source.switches & ENFORCE == 0 || vouched || unread) {
+        return (Verdict::WouldDrop, reason);
+    }
+    // Nothing stalls where no connection is yet, and an answer to a forged address would go to somebody else.
+    if tcp && !matches!(reason, Reason::SynLimit) { (Verdict::Reject, reason) } else { (verdict, reason) }
 }
 
 /// Who sent it: the interface's side, then the source table of the policy.
 #[inline(always)]
-pub(super) fn source<E: Env>(env: &E, addr: Addr, side: Side, ifindex: u32, switches: u64) -> Source {
+pub(super) fn source<E: Env>(env: &E, addr: Addr, arrival: Arrival, switches: u64) -> Source {
+    let Arrival { side, ifindex } = arrival;
     let entry = env.source_entry(addr);
     let profile = env.cell(PROFILES) as u32 + entry.profile() * PROFILE_CELLS;
     let mut trunk = entry.trunk();
@@ -102,7 +113,7 @@ pub(super) fn source<E: Env>(env: &E, addr: Addr, side: Side, ifindex: u32, swit
         Side::Wan => Who::Unproved,
     };
     let asker = Asker(env.opaque(Asker::new(who, entry, switches).0));
-    Source { asker, profile, trunk, addr }
+    Source { asker, profile, trunk, addr, switches }
 }
 
 /// What the policy says of a source: the leaf of the source table, octet by octet.

@@ -1,6 +1,10 @@
 //! What the start line says: the method, or that this is a response.
 
-use crate::{Method, env::Env};
+use crate::{
+    Method,
+    env::Env,
+    sip::scan::{self, BLANKS},
+};
 
 /// Letters of a method, five bits each; 0 where a character is no letter.
 pub(super) const fn letters(name: &[u8]) -> u64 {
@@ -56,4 +60,24 @@ pub(super) fn method_number<E: Env>(env: &E, from: u32, end: u32) -> u64 {
 #[inline(always)]
 pub(super) fn is_response<E: Env>(env: &E, from: u32, end: u32) -> bool {
     end.wrapping_sub(from) == 3 && (env.word(from) | 0x2020_2020) & 0xffff_ffff == u32::from_le_bytes(*b"sip/") as u64
+}
+
+/// Whether the status code behind `SIP/2.0 ` is 3xx.
+#[inline(always)]
+pub(super) fn is_redirection<E: Env>(env: &mut E, slash: u32) -> bool {
+    const VERSION: u32 = 4;
+    let code = scan::first_octet(env.scan(BLANKS, slash + VERSION, env.len(), 0));
+    code != 0 && env.octet(code) == Some(b'3')
+}
+
+/// Whether the message ends within the name of a method that makes calls.
+#[inline(always)]
+pub(super) fn begins_call<E: Env>(env: &E, token: u32) -> bool {
+    let octets = env.len() - token;
+    if octets > 6 {
+        return false;
+    }
+    let mask = (1u64 << (8 * octets)) - 1;
+    let word = (env.word(token) | 0x2020_2020_2020_2020) & mask;
+    word == u64::from_le_bytes(*b"invite\0\0") & mask || word == u64::from_le_bytes(*b"refer\0\0\0") & mask
 }

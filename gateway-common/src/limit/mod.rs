@@ -18,6 +18,12 @@ pub struct CellKey {
 pub const EMERGENCY_CELL: u32 = 2;
 /// See [`EMERGENCY_CELL`].
 pub const CEILING_CELL: u32 = 4;
+/// See [`EMERGENCY_CELL`].
+pub const FRAGMENTS_CELL: u32 = 6;
+/// See [`EMERGENCY_CELL`].
+pub const CONNECTIONS_CELL: u32 = 8;
+/// Connections that were reset a moment ago; `value` is the hash of one.
+pub const RESET_CELL: u32 = 10;
 
 /// FNV-1a of a limit's name, lowest bit set.
 pub const fn name_hash(name: &[u8]) -> u32 {

@@ -230,7 +230,6 @@ pub fn look_up<E: Env>(env: &E, from: u32, span: u32) -> Found {
 /// What a string of digits means to a source of `profile`, the cell index of its profile.
 #[inline(always)]
 pub fn meaning<E: Env>(env: &E, profile: u32, shape: Shape) -> Meaning {
-    let numbers = env.cell(profile + NUMBERS);
     let own = env.readings(env.cell(profile + PLAN), shape);
     if own.has(Readings::EMERGENCY) {
         return Meaning::of_class(env, profile, Class::Emergency as u32);
@@ -242,7 +241,7 @@ pub fn meaning<E: Env>(env: &E, profile: u32, shape: Shape) -> Meaning {
             return Meaning::new(Action(rule), NO_NUMBER, 0, 0);
         }
     }
-    if is_own(numbers, own, shape) {
+    if is_own(env.cell(profile + NUMBERS), own, shape) {
         return Meaning::of_class(env, profile, Class::None as u32);
     }
     let best = best(env, profile, own, shape, 0);
@@ -254,7 +253,7 @@ pub fn meaning<E: Env>(env: &E, profile: u32, shape: Shape) -> Meaning {
     }
     let mut world = env.readings(env.cell(WORLD), shape);
     // Longer than any national number, so a foreign one without any access code.
-    let national_max = (numbers >> 16 & 0xff) as u32;
+    let national_max = (env.cell(profile + NUMBERS) >> 16 & 0xff) as u32;
     if shape.digits() > 10 && shape.digits() > national_max {
         world = world.with(BARE, shape.start());
     }

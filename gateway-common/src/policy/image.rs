@@ -33,6 +33,10 @@ pub const WORLD: u32 = 9;
 pub const EMERGENCY: u32 = 10;
 /// Emission interval and tolerance, in nanoseconds, of packets of an unproved source.
 pub const CEILING: u32 = 12;
+/// Emission interval and tolerance, in nanoseconds, of later fragments to one destination.
+pub const FRAGMENTS: u32 = 14;
+/// Emission interval and tolerance, in nanoseconds, of TCP connections to SIP ports that an unproved source asks for.
+pub const CONNECTIONS: u32 = 16;
 /// Bit map of the SIP ports: bit `port & 63` of cell `PORTS + port / 64`.
 pub const PORTS: u32 = 64;
 /// First cell behind the header.
@@ -42,6 +46,15 @@ pub const BODY: u32 = PORTS + 1024;
 pub const ENFORCE: u64 = 1 << 32;
 /// The floor is on.
 pub const FLOOR: u64 = 1 << 33;
+
+/// The Contacts of REGISTER and of 3xx responses are judged.
+pub const REDIRECTS: u64 = 1 << 34;
+/// P-Called-Party-ID is judged.
+pub const CALLED_PARTY: u64 = 1 << 35;
+/// Unproved sources get no TCP connection to a SIP port.
+pub const TCP_DENY: u64 = 1 << 36;
+/// What cannot be read over TCP passes.
+pub const TCP_PASS: u64 = 1 << 37;
 
 /// Cells of a profile.
 pub const PROFILE_CELLS: u32 = 32;

@@ -17,9 +17,22 @@ const TO: u32 = 0;
 const FROM: u32 = 12;
 const ROUTE: u32 = 24;
 const REFER_TO: u32 = 36;
+const CALLED: u32 = 48;
+const LENGTH: u32 = 0;
+const BODY: u32 = 12;
+const CONTACT: u32 = 0;
 const NONE: u32 = 63;
 const END: u64 = 1 << 60;
+/// Content-Length stands there twice.
+const TWICE: u64 = 1 << 59;
 const FIELD: u64 = 0xfff;
+
+/// The headers that name whom a request calls.
+pub const CALL: u64 = 0;
+/// What says where the message ends in a stream: Content-Length, and the blank line.
+pub const FRAMING: u64 = 1 << 61;
+/// The next Contact, and nothing behind it.
+pub const CONTACTS: u64 = 1 << 62;
 
 impl Headers {
     const fn at(self, shift: u32) -> u32 {
@@ -50,6 +63,36 @@ impl Headers {
         self.at(REFER_TO)
     }
 
+    /// The first P-Called-Party-ID (RFC 7315 section 4.2).
+    #[inline(always)]
+    pub const fn called_party(self) -> u32 {
+        self.at(CALLED)
+    }
+
+    /// The first Content-Length; of a walk for [`FRAMING`].
+    #[inline(always)]
+    pub const fn content_length(self) -> u32 {
+        self.at(LENGTH)
+    }
+
+    /// The first octet behind the blank line; of a walk for [`FRAMING`].
+    #[inline(always)]
+    pub const fn body(self) -> u32 {
+        self.at(BODY)
+    }
+
+    /// Whether Content-Length came twice, so that servers may differ in which they take; of a walk for [`FRAMING`].
+    #[inline(always)]
+    pub const fn ambiguous_length(self) -> bool {
+        self.0 & TWICE != 0
+    }
+
+    /// The next Contact; of a walk for [`CONTACTS`].
+    #[inline(always)]
+    pub const fn contact(self) -> u32 {
+        self.at(CONTACT)
+    }
+
     /// Whether the walk came to the blank line or the end of a whole message.
     #[inline(always)]
     pub const fn complete(self) -> bool {
@@ -57,10 +100,11 @@ impl Headers {
     }
 }
 
-/// Walks the headers from the line behind `at`, an octet of the start line.
+/// Walks the headers from the line behind `at`, an octet of the start line or of a header, for one of [`CALL`],
+/// [`FRAMING`] and [`CONTACTS`].
 #[inline(always)]
-pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32) -> Headers {
-    let mut found = 0u64;
+pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32, wanted: u64) -> Headers {
+    let mut found = wanted;
     let mut line = text.next_line(at);
     let mut i = 0u32;
     while i < LINES {
@@ -68,9 +112,16 @@ pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32) -> Headers {
             return Headers(if text.is_whole() { found | END } else { found });
         };
         if first == b'\r' || first == b'\n' {
+            if wanted == FRAMING {
+                let body = text.next_line(line);
+                found = found & !(FIELD << BODY) | (body as u64 & FIELD) << BODY;
+            }
             return Headers(found | END);
         }
         found = text.header(line, found);
+        if found & CONTACTS != 0 && found & FIELD != 0 {
+            break;
+        }
         let next = text.next_line(line);
         line = text.opaque(next as u64) as u32;
         i += 1;
@@ -78,21 +129,59 @@ pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32) -> Headers {
     Headers(found)
 }
 
-/// Notes where the value of the header in the line at `line` begins, if it is one that a decision needs.
+/// Notes where the value of the header in the line at `line` begins, if it is one that is looked for.
 #[inline(always)]
 pub fn header<T: Text + ?Sized>(text: &mut T, line: u32, found: u64) -> u64 {
-    let (field, length) = name(text.word(line));
+    let (field, length) = if found & FRAMING != 0 {
+        content_length(text, line)
+    } else if found & CONTACTS != 0 {
+        contact(text.word(line))
+    } else {
+        name(text, line)
+    };
+    let field = text.opaque(field as u64) as u32;
     if field == NONE {
         return found;
     }
     let length = text.opaque(length as u64) as u32;
     let value = scan::first_octet(text.scan(COLON, line + length, text.len(), 0));
-    // Of Route the last counts, of the others the first.
-    if value == 0 || found >> field & FIELD != 0 && field != ROUTE {
+    if value == 0 {
         return found;
+    }
+    // Of Route the last counts, of the others the first.
+    if found >> field & FIELD != 0 && field != ROUTE {
+        return if found & FRAMING != 0 { found | TWICE } else { found };
     }
     found & !(FIELD << field) | (value as u64) << field
 }
+
+/// Whether the line is Content-Length, and the length of that name.
+#[inline(always)]
+fn content_length<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
+    let word = text.word(line);
+    if word | LOW == lower(b"content-") && (text.word(line + 8) | LOW) & mask(6) == lower(b"length") {
+        (LENGTH, 14)
+    } else if (word | LOW) as u8 == b'l' {
+        (LENGTH, 1)
+    } else {
+        (NONE, 0)
+    }
+}
+
+/// Whether the line is Contact, and the length of that name.
+#[inline(always)]
+const fn contact(word: u64) -> (u32, u32) {
+    if (word | LOW) & mask(7) == lower(b"contact") {
+        (CONTACT, 7)
+    } else if (word | LOW) as u8 == b'm' {
+        (CONTACT, 1)
+    } else {
+        (NONE, 0)
+    }
+}
+
+/// Letters without case; other octets of header names do not change.
+const LOW: u64 = 0x2020_2020_2020_2020;
 
 const fn lower(text: &[u8]) -> u64 {
     let mut word = 0;
@@ -112,8 +201,11 @@ const fn mask(octets: u32) -> u64 {
 
 /// Which header a line begins with, and the length of its name; RFC 3261 section 7.3.3 has the compact forms.
 #[inline(always)]
-fn name(word: u64) -> (u32, u32) {
-    let w = word | 0x2020_2020_2020_2020;
+fn name<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
+    let w = text.word(line) | LOW;
+    if w == lower(b"p-called") && text.word(line + 8) | LOW == lower(b"-party-i") {
+        return (CALLED, 17);
+    }
     if w == lower(b"refer-to") {
         return (REFER_TO, 8);
     }

@@ -340,8 +340,14 @@ pub const fn first_octet(state: u64) -> u32 {
 /// first octet that is not blank; 0 where the value is empty.
 #[inline(always)]
 pub const fn address(state: u64) -> u32 {
-    let bracket = field(state, 16);
+    let bracket = bracket(state);
     if bracket != 0 { bracket } else { field(state, 4) }
+}
+
+/// Where the URI behind a `<` begins, from the state of [`ADDRESS`]; 0 where there is none.
+#[inline(always)]
+pub const fn bracket(state: u64) -> u32 {
+    field(state, 16)
 }
 
 /// `name-addr / addr-spec` of RFC 3261 section 25.1, over folded lines.

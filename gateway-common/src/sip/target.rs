@@ -154,6 +154,10 @@ pub fn read<T: Text + ?Sized>(text: &mut T, at: u32) -> Target {
     target.shape = text.dial(from, end, shape);
     let form = target.shape().form();
     if !user {
+        // Who writes an IPv6 address calls a machine (RFC 5118).
+        if text.octet(from) == Some(b'[') {
+            return target.instead(Kind::Other);
+        }
         // A host is a number only if it is written as one, well or badly.
         return if target.shape().dotted() || matches!(form, Form::Word) {
             target.instead(Kind::NoUser)

@@ -71,6 +71,7 @@ impl Kind {
                 "ports" => "ports = [5060, 5061]",
                 "tcp" => r#"tcp = "inspect""#,
                 "redirects" => "redirects = false",
+                "called_party" => "called_party = false",
             },
             Self::Site => keys! {
                 "region" => r#"region = "JP""#,
@@ -114,7 +115,12 @@ impl Kind {
                 keys! { "unproved" => r#"unproved = "3/10s""#, "burst" => "burst = 3" }
             }
             Self::Ceiling => {
-                keys! { "unproved" => r#"unproved = "50/s""#, "burst" => "burst = 200" }
+                keys! {
+                    "unproved" => r#"unproved = "50/s""#,
+                    "burst" => "burst = 200",
+                    "connections" => r#"connections = "10/s""#,
+                    "fragments" => r#"fragments = "10000/s""#,
+                }
             }
             Self::Limit => keys! {
                 "key" => r#"key = "source""#,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_common::{Class, Method};
 
 use super::{
-    Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
+    Ceiling, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
     keys::{Kind, join, nearest, shown},
     problem::{Complaint, Report},
     section::{Named, Section, Span},
@@ -28,7 +28,23 @@ fn rate(report: &mut Report<'_>, section: &Section<'_>, key: &str, burst_factor:
         report
             .missing(&span, Complaint::new(format!("burst without {key}"), format!("write {key} = \"10/s\" as well")));
     }
-    let PerTime { count, per } = written?;
+    with_burst(report, section, key, written?, burst, burst_factor)
+}
+
+/// The rate of `key`, which takes `burst_factor` of its allowance at once.
+fn alone(report: &mut Report<'_>, section: &Section<'_>, key: &str, burst_factor: u32) -> Option<Rate> {
+    let written = section.parsed(report, key, values::rate)?;
+    with_burst(report, section, key, written, None, burst_factor)
+}
+
+fn with_burst(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    key: &str,
+    PerTime { count, per }: PerTime,
+    burst: Option<u32>,
+    burst_factor: u32,
+) -> Option<Rate> {
     let burst = burst.unwrap_or_else(|| count.saturating_mul(burst_factor).clamp(1, MOST_BURST));
     let refill = per.as_secs().saturating_mul(u64::from(burst)) / u64::from(count);
     if refill > LONGEST_REFILL.as_secs() {
@@ -46,10 +62,16 @@ pub(super) fn emergency(report: &mut Report<'_>, top: &Section<'_>) -> Rate {
     rate(report, &section, "unproved", 1).unwrap_or(Rate { count: 3, per: Duration::from_secs(10), burst: 3 })
 }
 
-/// `[ceiling]`: packets of unproved sources on the SIP ports.
-pub(super) fn ceiling(report: &mut Report<'_>, top: &Section<'_>) -> Rate {
+/// `[ceiling]`: what holds whatever a packet says.
+pub(super) fn ceiling(report: &mut Report<'_>, top: &Section<'_>) -> Ceiling {
+    const FACTOR: u32 = 4;
     let section = top.section(report, "ceiling", Kind::Ceiling);
-    rate(report, &section, "unproved", 4).unwrap_or(Rate { count: 50, per: Duration::from_secs(1), burst: 200 })
+    let otherwise = |count| Rate { count, per: Duration::from_secs(1), burst: count * FACTOR };
+    Ceiling {
+        unproved: rate(report, &section, "unproved", FACTOR).unwrap_or(otherwise(50)),
+        connections: alone(report, &section, "connections", FACTOR).unwrap_or(otherwise(10)),
+        fragments: alone(report, &section, "fragments", FACTOR).unwrap_or(otherwise(10_000)),
+    }
 }
 
 fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over) -> Over {

@@ -99,7 +99,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let trunks = limit::trunks(report, &top, &interfaces);
     let limits = limit::limits(report, &top);
     let emergency_unproved = limit::emergency(report, &top);
-    let ceiling_unproved = limit::ceiling(report, &top);
+    let ceiling = limit::ceiling(report, &top);
 
     let mut written = vec![profile::Written::named("default")];
     for named in top.named(report, "profile", Kind::Profile) {
@@ -123,7 +123,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         profiles,
         trunks: trunks.into_iter().map(|(trunk, _)| trunk).collect(),
         emergency_unproved,
-        ceiling_unproved,
+        ceiling,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
     }
 }

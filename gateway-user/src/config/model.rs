@@ -27,8 +27,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// The flood bucket for emergency calls of sources that nobody knows.
     pub emergency_unproved: Rate,
-    /// The packet ceiling of unproved sources on the SIP ports.
-    pub ceiling_unproved: Rate,
+    /// What holds whatever a packet says.
+    pub ceiling: Ceiling,
     /// The limits, by name.
     pub limits: Vec<Limit>,
 }
@@ -69,6 +69,19 @@ pub struct Sip {
     pub tcp: TcpPolicy,
     /// Whether the Contact of 3xx answers and of REGISTER is judged too.
     pub redirects: bool,
+    /// Whether P-Called-Party-ID is judged too.
+    pub called_party: bool,
+}
+
+/// `[ceiling]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// SIP requests of one unproved source.
+    pub unproved: Rate,
+    /// TCP connections to SIP ports that one unproved source asks for.
+    pub connections: Rate,
+    /// Later fragments to one destination, from outside.
+    pub fragments: Rate,
 }
 
 /// What happens to SIP over TCP from unproved sources.

@@ -45,18 +45,10 @@ pub(super) fn sip(report: &mut Report<'_>, top: &Section<'_>) -> Sip {
         }
     }
     let words = [("inspect", TcpPolicy::Inspect), ("deny", TcpPolicy::Deny), ("pass", TcpPolicy::Pass)];
-    let tcp = section.choice(report, "tcp", &words);
-    if let (Some(span), Some(TcpPolicy::Inspect | TcpPolicy::Deny)) = (section.span("tcp"), tcp) {
-        let message = "this version reads SIP over UDP only; SIP over TCP passes unread";
-        report
-            .warn(&span, Complaint::new(message, "write tcp = \"pass\", and close the TCP ports if nobody needs them"));
-    }
+    let tcp = section.choice(report, "tcp", &words).unwrap_or(TcpPolicy::Inspect);
     let redirects = section.flag(report, "redirects").unwrap_or(false);
-    if let (Some(span), true) = (section.span("redirects"), redirects) {
-        let message = "this version does not judge the Contact of 3xx and REGISTER";
-        report.warn(&span, Complaint::new(message, "write redirects = false"));
-    }
-    Sip { ports, tcp: tcp.unwrap_or(TcpPolicy::Inspect), redirects }
+    let called_party = section.flag(report, "called_party").unwrap_or(false);
+    Sip { ports, tcp, redirects, called_party }
 }
 
 pub(super) fn site(report: &mut Report<'_>, top: &Section<'_>) -> Site {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use gateway_common::{
     Reason, Verdict,
     env::{self, Cells, Env},
-    judge::{self, Places, Side},
+    judge::{self, Arrival, Places, Side},
     judged::Judged,
     limit::{CellKey, gcra},
     policy::image::CELLS,
@@ -30,38 +30,53 @@ impl HostEngine {
 
     /// Decides about one Ethernet frame; see [`Engine::judge`].
     pub fn judge(&mut self, frame: &[u8], side: Side, ifindex: u32, now_ns: u64) -> Judged {
-        let reason = match wire::walk(&mut wire::Slice::new(frame)) {
-            Walk::Datagram(datagram) => match self.datagram(frame, &datagram, side, ifindex, now_ns) {
+        let arrival = Arrival { side, ifindex };
+        let mut datagram = Datagram::default();
+        let (verdict, reason) = match wire::walk(&mut wire::Slice::new(frame), &mut datagram) {
+            Walk::Datagram => match self.datagram(frame, &datagram, arrival, now_ns) {
                 Some(judged) => return judged,
-                None => Reason::NotSip,
+                None => (Verdict::Pass, Reason::NotSip),
             },
-            Walk::LaterFragment => Reason::Fragment,
-            Walk::Unparsed => Reason::UnparsedEncapsulation,
-            Walk::Other | Walk::Deep => Reason::NotSip,
+            Walk::LaterFragment => judge::fragment(&mut self.env(&[], false, now_ns), datagram.dst, side)
+                .unwrap_or((Verdict::Pass, Reason::Fragment)),
+            Walk::Unparsed => (Verdict::Pass, Reason::UnparsedEncapsulation),
+            Walk::Other | Walk::Deep => (Verdict::Pass, Reason::NotSip),
         };
         let mut record = Judged::NOTHING;
-        judge::unjudged(&mut record, Verdict::Pass, reason);
+        judge::unjudged(&mut record, verdict, reason);
         record
     }
 
-    fn datagram(&mut self, frame: &[u8], datagram: &Datagram, side: Side, ifindex: u32, now: u64) -> Option<Judged> {
-        let start = (datagram.at as usize).min(frame.len());
-        let payload = &frame[start..frame.len().min(start.saturating_add(datagram.len as usize))];
-        let window = payload.get(..WINDOW as usize).unwrap_or(payload);
-        let mut env = HostEnv {
-            whole: window.len() == payload.len() && !datagram.first_fragment,
+    fn env<'a>(&'a mut self, window: &'a [u8], whole: bool, now: u64) -> HostEnv<'a> {
+        HostEnv {
             window,
+            whole,
             image: &self.image,
             cells: &mut self.cells,
             now,
             dialled: [0; DIALLED],
             judged: Judged::NOTHING,
+            kept: Judged::NOTHING,
             places: Places::default(),
-        };
-        if datagram.tcp || !(judge::is_sip_port(&env, datagram.dport) || judge::is_sip_port(&env, datagram.sport)) {
+        }
+    }
+
+    fn datagram(&mut self, frame: &[u8], datagram: &Datagram, arrival: Arrival, now: u64) -> Option<Judged> {
+        let start = (datagram.at as usize).min(frame.len());
+        let payload = &frame[start..frame.len().min(start.saturating_add(datagram.len as usize))];
+        let window = payload.get(..WINDOW as usize).unwrap_or(payload);
+        // Behind the end of a segment the message may go on.
+        let whole = window.len() == payload.len() && !datagram.first_fragment && !datagram.tcp;
+        let mut env = self.env(window, whole, now);
+        let to_sip = judge::is_sip_port(&env, datagram.dport);
+        if !to_sip && !judge::is_sip_port(&env, datagram.sport) {
             return None;
         }
-        judge::judge(&mut env, datagram, side, ifindex);
+        if datagram.tcp {
+            judge::segment(&mut env, datagram, arrival, to_sip)?;
+        } else {
+            judge::judge(&mut env, datagram, arrival, 0);
+        }
         Some(env.judged)
     }
 }
@@ -86,6 +101,7 @@ struct HostEnv<'a> {
     now: u64,
     dialled: [u8; DIALLED],
     judged: Judged,
+    kept: Judged,
     places: Places,
 }
 
@@ -153,6 +169,18 @@ impl Env for HostEnv<'_> {
 
     fn keep_dialled(&mut self) {
         self.judged.dialled = self.dialled;
+    }
+
+    fn kept(&mut self) -> &mut Judged {
+        &mut self.kept
+    }
+
+    fn keep_judged(&mut self) {
+        self.kept = self.judged;
+    }
+
+    fn restore_judged(&mut self) {
+        self.judged = self.kept;
     }
 }
 

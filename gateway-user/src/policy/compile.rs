@@ -5,9 +5,9 @@ use std::{collections::HashMap, fmt};
 use gateway_common::{
     Class,
     policy::image::{
-        ACTIONS, CEILING, CELLS, CLASS_ACTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR, FORMAT, FORMAT_V1, LIMITS,
-        NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES, SOURCES_V4, SOURCES_V6, SWITCHES,
-        TRIE, TRUNKS, VECTORS, WORLD,
+        ACTIONS, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
+        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
+        REDIRECTS, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -22,7 +22,7 @@ use super::{
     sources, trie,
 };
 use crate::{
-    config::{Config, Mode, Profile},
+    config::{Config, Mode, Profile, TcpPolicy},
     daemon::ActiveOrder,
     numbering,
     orders::Scope,
@@ -166,7 +166,12 @@ fn build(
     ] {
         cells.set(at, value);
     }
-    for (at, rate) in [(EMERGENCY, &config.emergency_unproved), (CEILING, &config.ceiling_unproved)] {
+    for (at, rate) in [
+        (EMERGENCY, &config.emergency_unproved),
+        (CEILING, &config.ceiling.unproved),
+        (CONNECTIONS, &config.ceiling.connections),
+        (FRAGMENTS, &config.ceiling.fragments),
+    ] {
         let [interval, tolerance] = parameters(rate);
         cells.set(at, interval);
         cells.set(at + 1, tolerance);
@@ -175,12 +180,24 @@ fn build(
         let at = PORTS + u32::from(port >> 6);
         cells.set(at, cells.get(at) | 1 << (port & 63));
     }
-    let enforce = if config.mode == Mode::Enforce { ENFORCE } else { 0 };
-    let floor = if config.floor { FLOOR } else { 0 };
-    cells.set(SWITCHES, enforce | floor);
+    let switches = switches(config);
+    cells.set(SWITCHES, switches);
     let hash = hash(&cells);
-    cells.set(SWITCHES, enforce | floor | u64::from(generation));
+    cells.set(SWITCHES, switches | u64::from(generation));
     Ok(PolicyImage { cells: cells.into_inner(), prefixes: actions.prefixes.len(), hash, generation })
+}
+
+fn switches(config: &Config) -> u64 {
+    [
+        (config.mode == Mode::Enforce, ENFORCE),
+        (config.floor, FLOOR),
+        (config.sip.redirects, REDIRECTS),
+        (config.sip.called_party, CALLED_PARTY),
+        (config.sip.tcp == TcpPolicy::Deny, TCP_DENY),
+        (config.sip.tcp == TcpPolicy::Pass, TCP_PASS),
+    ]
+    .into_iter()
+    .fold(0, |all, (on, switch)| if on { all | switch } else { all })
 }
 
 /// The cells of the own calling code, and of the lengths of own numbers.

@@ -9,7 +9,7 @@ use gateway_common::{
     Class, Reason, Verdict,
     addr::Addr,
     judged::Judged,
-    wire::{self, Walk},
+    wire::{self, Datagram, Walk},
 };
 use serde::Serialize;
 
@@ -53,10 +53,9 @@ impl Line {
     pub fn new(file: &Path, packet: u64, time: f64, frame: &[u8], judged: &Judged) -> Self {
         let text = |octets: Vec<u8>| (!octets.is_empty()).then(|| String::from_utf8_lossy(&octets).into_owned());
         let request = judged.method().is_some() || judged.class() != Class::None;
-        let source = match wire::walk(&mut wire::Slice::new(frame)) {
-            Walk::Datagram(datagram) => Some(address(datagram.src)),
-            _ => None,
-        };
+        let mut datagram = Datagram::default();
+        let walk = wire::walk(&mut wire::Slice::new(frame), &mut datagram);
+        let source = matches!(walk, Walk::Datagram).then(|| address(datagram.src));
         Self {
             file: file.display().to_string(),
             packet,

@@ -10,7 +10,7 @@ const CASES: &[Case] = &[
     // Names.
     ("mood = \"monitor\"", 1, "unknown key or section \"mood\"", "write mode = \"monitor\""),
     ("\n[sip]\nport = [5060]", 3, "unknown key \"port\"", "write ports = [5060, 5061]"),
-    ("[sip]\nflavour = 1", 2, "unknown key \"flavour\"", "known here are ports, tcp, redirects"),
+    ("[sip]\nflavour = 1", 2, "unknown key \"flavour\"", "known here are ports, tcp, redirects, called_party"),
     ("[sip]\nmode = \"enforce\"", 2, "unknown key \"mode\"", "the top of the file"),
     ("region = \"JP\"", 1, "unknown key or section \"region\"", "write it in [site]"),
     ("[profiles.default]\nblock = []", 1, "\"profiles\"", "[profile.default]"),
@@ -89,6 +89,8 @@ const CASES: &[Case] = &[
     ("[ceiling]\nunproved = \"0/s\"", 2, "lets nothing through", "at least 1"),
     ("[ceiling]\nunproved = \"10/fortnight\"", 2, "is no rate", "\"3/10s\""),
     ("[ceiling]\nunproved = \"99999999999/s\"", 2, "too fast to limit", "\"10/s\""),
+    ("[ceiling]\nconnections = \"0/s\"", 2, "lets nothing through", "at least 1"),
+    ("[ceiling]\nfragments = 9", 2, "fragments takes a string in quotes", "\"10000/s\""),
     ("[ceiling]\nunproved = 50", 2, "unproved takes a string in quotes", "\"50/s\""),
     ("[emergency]\nunproved = \"3/10s\"\nburst = 0", 3, "burst is the number 0", "from 1 to"),
     ("[emergency]\nburst = 3", 2, "burst without unproved", "unproved = "),

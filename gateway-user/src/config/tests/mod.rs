@@ -72,6 +72,7 @@ role = "lan"
 ports = [5060, 15060]
 tcp = "deny"
 redirects = true
+called_party = true
 
 [site]
 region = "JP"
@@ -119,6 +120,8 @@ burst = 4
 [ceiling]
 unproved = "100/s"
 burst = 300
+connections = "5/s"
+fragments = "1000/s"
 
 [limit.caller]
 key = "source"
@@ -170,14 +173,21 @@ fn every_key_is_understood() {
         config.interfaces,
         [Interface { name: "eth0".into(), role: Role::Wan }, Interface { name: "eth1".into(), role: Role::Lan },]
     );
-    assert_eq!(config.sip, Sip { ports: vec![5060, 15060], tcp: TcpPolicy::Deny, redirects: true });
+    assert_eq!(config.sip, Sip { ports: vec![5060, 15060], tcp: TcpPolicy::Deny, redirects: true, called_party: true });
     assert_eq!(
         config.site,
         Site { region: "JP".into(), extensions: Some((2, 5)), own_numbers: vec!["81312345678".into()] }
     );
     let second = Duration::from_secs(1);
     assert_eq!(config.emergency_unproved, Rate { count: 6, per: second * 20, burst: 4 });
-    assert_eq!(config.ceiling_unproved, Rate { count: 100, per: second, burst: 300 });
+    assert_eq!(
+        config.ceiling,
+        Ceiling {
+            unproved: Rate { count: 100, per: second, burst: 300 },
+            connections: Rate { count: 5, per: second, burst: 20 },
+            fragments: Rate { count: 1000, per: second, burst: 4000 },
+        }
+    );
     assert_eq!(
         config.trunks,
         [Trunk {
@@ -245,10 +255,23 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((config.mode, config.floor), (Mode::Monitor, true));
     assert_eq!(
         config.sip,
-        Sip { ports: vec![5060, 5061, 5062, 5080, 5160], tcp: TcpPolicy::Inspect, redirects: false }
+        Sip {
+            ports: vec![5060, 5061, 5062, 5080, 5160],
+            tcp: TcpPolicy::Inspect,
+            redirects: false,
+            called_party: false
+        }
     );
     assert_eq!(config.emergency_unproved, Rate { count: 3, per: Duration::from_secs(10), burst: 3 });
-    assert_eq!(config.ceiling_unproved, Rate { count: 50, per: Duration::from_secs(1), burst: 200 });
+    let second = Duration::from_secs(1);
+    assert_eq!(
+        config.ceiling,
+        Ceiling {
+            unproved: Rate { count: 50, per: second, burst: 200 },
+            connections: Rate { count: 10, per: second, burst: 40 },
+            fragments: Rate { count: 10_000, per: second, burst: 40_000 },
+        }
+    );
     let [profile] = config.profiles.as_slice() else { panic!("one profile") };
     let answers: Vec<_> = Class::ALL.iter().map(|&class| (class, profile.class[class as usize])).collect();
     assert!(answers.contains(&(Class::International, Answer::Allow)));
