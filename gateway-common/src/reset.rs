@@ -49,7 +49,7 @@ pub fn cell<H: Head>(head: &H, datagram: &Datagram) -> CellKey {
 /// Where a reset goes: `first` says that the connection was not reset a moment ago. Who asks for a connection has none
 /// yet, and out of a tunnel no way leads back.
 pub const fn way(datagram: &Datagram, first: bool) -> Way {
-    if datagram.syn || !first && !datagram.tunnelled { Way::Back } else { Way::On }
+    if (datagram.syn || !first) && !datagram.tunnelled { Way::Back } else { Way::On }
 }
 
 /// Makes a reset of the segment.

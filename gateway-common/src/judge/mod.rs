@@ -13,7 +13,7 @@ use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
 use source::{Source, settled, stop};
 use start_line::{begins_call, is_redirection, is_response, method};
-use stream::{UNFRAMED, connect};
+use stream::{UNFRAMED, connect, is_framed};
 
 use crate::{
     Class, Method, Reason, Verdict,
@@ -132,7 +132,9 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         return (Verdict::Pass, Reason::SipOther);
     }
     let Some(method) = method(env, token, token_end) else {
-        return if target::is_sip_uri(env, line.uri()) { (Verdict::Pass, Reason::SipOther) } else { PASS };
+        // In a stream a server goes on behind what it does not understand.
+        let sip = target::is_sip_uri(env, line.uri()) || datagram.tcp && is_framed(env, line.uri());
+        return if sip { (Verdict::Pass, Reason::SipOther) } else { PASS };
     };
     env.judged().method = method as u8;
     if !method.makes_call() {

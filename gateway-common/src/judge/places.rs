@@ -11,7 +11,7 @@ use crate::{
     policy::image::CALLED_PARTY,
     sip::{
         headers::{CALL, CONTACTS, Headers},
-        scan::{self, ADDRESS, FIRST},
+        scan::{self, ADDRESS, BEHIND, FIRST, LIST},
         target::{Kind, Target},
     },
 };
@@ -165,7 +165,7 @@ pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, request: R
 #[inline(always)]
 pub(super) fn contacts<E: Env>(env: &mut E, source: &Source, request: Request) -> Finding {
     let mut found = Headers(env.headers(request.uri(), CONTACTS));
-    let at = scan::address(address(env, found.contact(), true));
+    let at = scan::address(listed(env, found.contact(), FIRST | LIST));
     if at != 0 {
         *env.places() = Places { at, place: CONTACT, named: 1, headers: found.0, ..Places::default() };
         if all(env, source, request) {
@@ -284,11 +284,11 @@ pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
 #[inline(always)]
 fn next_contact<E: Env>(env: &mut E) -> bool {
     let at = env.places().at;
-    let mut next = scan::bracket(address(env, at, true));
+    let mut next = scan::address(listed(env, at, FIRST | LIST | BEHIND));
     if next == 0 {
         let headers = env.headers(at, CONTACTS);
         env.places().headers = headers;
-        next = scan::address(address(env, Headers(headers).contact(), true));
+        next = scan::address(listed(env, Headers(headers).contact(), FIRST | LIST));
     }
     env.places().at = next;
     next != 0
@@ -296,11 +296,16 @@ fn next_contact<E: Env>(env: &mut E) -> bool {
 
 #[inline(always)]
 pub(super) fn address<E: Env>(env: &mut E, value: u32, first: bool) -> u64 {
+    listed(env, value, if first { FIRST } else { 0 })
+}
+
+#[inline(always)]
+fn listed<E: Env>(env: &mut E, value: u32, start: u64) -> u64 {
     if value == 0 {
         return 0;
     }
     let len = env.len();
-    env.scan(ADDRESS, value, len, if first { FIRST } else { 0 })
+    env.scan(ADDRESS, value, len, start)
 }
 
 /// What a target means to a source of `profile`.

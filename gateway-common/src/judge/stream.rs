@@ -16,7 +16,7 @@ use crate::{
     policy::image::{Ruling, TCP_DENY},
     sip::{
         headers::{FRAMING, Headers},
-        scan::{self, BLANKS},
+        scan::{self, BLANKS, START_LINE, StartLine},
     },
     wire::Datagram,
 };
@@ -92,7 +92,9 @@ pub(super) const UNFRAMED: u32 = 0xff_ffff;
 #[inline(always)]
 fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
     let len = env.len();
-    let head = Headers(env.headers(at, FRAMING));
+    // The line ends in front of the start line end no head.
+    let (start, _) = StartLine(env.scan(START_LINE, at, len, 0)).token();
+    let head = Headers(env.headers(start, FRAMING));
     if !head.complete() {
         return len;
     }
@@ -103,26 +105,36 @@ fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
         length = number(env, digits);
     }
     let body = head.body();
-    let next = if head.ambiguous_length() && body < len { UNFRAMED } else { body + length };
+    let unframed = head.ambiguous_length() || length == UNFRAMED;
+    let next = if unframed && body < len { UNFRAMED } else { body + length };
     env.opaque(next as u64) as u32
+}
+
+/// Whether the headers behind `at` end in the segment and say how long the body is, as those of a message do whose method
+/// and URI nobody knows.
+#[inline(always)]
+pub(super) fn is_framed<E: Env>(env: &mut E, at: u32) -> bool {
+    let head = Headers(env.headers(at, FRAMING));
+    head.complete() && head.content_length() != 0
 }
 
 /// Digits of a Content-Length that are read: more than a segment has room for.
 const LENGTH_DIGITS: u32 = 7;
 
-/// The decimal number at `at`.
+/// The decimal number at `at`; [`UNFRAMED`] where something else stands there, which servers read in different ways.
 #[inline(always)]
 fn number<E: Env>(env: &E, at: u32) -> u32 {
     let mut number = 0u64;
     let mut i = 0u32;
-    while i < LENGTH_DIGITS {
-        let Some(octet) = env.octet(at + i) else { break };
+    while i <= LENGTH_DIGITS {
+        let octet = env.octet(at + i).unwrap_or(b'\n');
         let digit = octet.wrapping_sub(b'0');
         if digit > 9 {
-            break;
+            let ends = matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
+            return if i != 0 && ends { number as u32 } else { UNFRAMED };
         }
         number = env.opaque(number * 10 + digit as u64);
         i = env.rolled(i + 1);
     }
-    number as u32
+    UNFRAMED
 }

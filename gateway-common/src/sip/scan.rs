@@ -330,6 +330,12 @@ const NEWLINE: u64 = 3;
 /// A start state of [`ADDRESS`]: the first address of a list is meant. Without it, the last.
 pub const FIRST: u64 = 1 << 61;
 
+/// A start state of [`ADDRESS`]: a comma ends an address that has no brackets (RFC 3261 section 7.3.1).
+pub const LIST: u64 = 1 << 60;
+
+/// A start state of [`ADDRESS`]: the address behind the next comma is meant.
+pub const BEHIND: u64 = 1 << 59;
+
 /// Where [`BLANKS`] found something else; 0 where it did not.
 #[inline(always)]
 pub const fn first_octet(state: u64) -> u32 {
@@ -340,14 +346,8 @@ pub const fn first_octet(state: u64) -> u32 {
 /// first octet that is not blank; 0 where the value is empty.
 #[inline(always)]
 pub const fn address(state: u64) -> u32 {
-    let bracket = bracket(state);
+    let bracket = field(state, 16);
     if bracket != 0 { bracket } else { field(state, 4) }
-}
-
-/// Where the URI behind a `<` begins, from the state of [`ADDRESS`]; 0 where there is none.
-#[inline(always)]
-pub const fn bracket(state: u64) -> u32 {
-    field(state, 16)
 }
 
 /// `name-addr / addr-spec` of RFC 3261 section 25.1, over folded lines.
@@ -366,9 +366,12 @@ fn address_step(state: u64, c: u8, at: u32) -> u64 {
         _ => match c {
             b'\r' | b'\n' => phase(state, NEWLINE),
             b' ' | b'\t' => phase(state, PLAIN),
+            b'"' => phase(state, QUOTED),
+            b',' if state & BEHIND != 0 => phase(state & !BEHIND, PLAIN),
+            _ if state & BEHIND != 0 => phase(state, PLAIN),
+            b',' if state & LIST != 0 && field(state, 4) != 0 => state | STOP,
             b'<' if state & FIRST != 0 => set(state, 16, at + 1) | STOP,
             b'<' => phase(set(state, 16, at + 1), PLAIN),
-            b'"' => phase(state, QUOTED),
             _ if field(state, 4) == 0 => phase(set(state, 4, at), PLAIN),
             _ => phase(state, PLAIN),
         },
