@@ -1,18 +1,19 @@
 //! The differential test over every known message, every capture and generated frames.
 //!
-//! `TOLLGATE_DIFFERENTIAL` sets how many frames are generated (300,000 by default).
+//! `TOLLGATE_DIFFERENTIAL` sets how many frames are generated (1,000,000 by default).
 
 use std::{
     collections::HashMap,
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    thread,
 };
 
 use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_tests::{
     capability::require_kernel,
-    differential::{Pair, busy_policy, monitor_policy, run},
+    differential::{Pair, busy_policy, denying_policy, monitor_policy, run},
     packet::Frame,
 };
 use gateway_user::{
@@ -26,6 +27,10 @@ fn data() -> PathBuf {
 
 fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
+}
+
+fn policies() -> [Config; 4] {
+    [evasion_policy(), busy_policy().unwrap(), denying_policy().unwrap(), monitor_policy().unwrap()]
 }
 
 fn messages() -> Vec<(String, Vec<u8>)> {
@@ -49,7 +54,7 @@ fn every_message_and_capture_is_judged_alike() {
     if !require_kernel("every_message_and_capture_is_judged_alike") {
         return;
     }
-    for config in [evasion_policy(), busy_policy().unwrap(), monitor_policy().unwrap()] {
+    for config in policies() {
         let mut pair = Pair::new(&config).unwrap();
         for (name, message) in messages() {
             for side in [Side::Wan, Side::Lan] {
@@ -74,20 +79,29 @@ fn generated_frames_are_judged_alike() {
     if !require_kernel("generated_frames_are_judged_alike") {
         return;
     }
-    let wanted: usize = std::env::var("TOLLGATE_DIFFERENTIAL").ok().and_then(|n| n.parse().ok()).unwrap_or(300_000);
+    let wanted: usize = std::env::var("TOLLGATE_DIFFERENTIAL").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
     let corpus: Vec<_> = messages().into_iter().map(|(_, message)| message).collect();
-    let mut seen: HashMap<(Verdict, Reason), u64> = HashMap::new();
-    for (seed, config) in [evasion_policy(), busy_policy().unwrap(), monitor_policy().unwrap()].iter().enumerate() {
+    let policies = policies();
+    let share = wanted.div_ceil(policies.len());
+    let judge = |seed: usize, config: &Config| {
         let mut pair = Pair::new(config).unwrap();
-        run(&mut pair, seed as u64, wanted.div_ceil(3), &corpus).unwrap();
-        if seed == 0 {
-            for (program, instructions) in pair.verified() {
-                println!("VERIFIED: {program} {instructions}");
-            }
-        }
-        for (key, count) in pair.seen {
-            *seen.entry(key).or_default() += count;
-        }
+        run(&mut pair, seed as u64, share, &corpus).unwrap();
+        pair
+    };
+    // A thread for each policy: state is never shared, so that a seed gives the same frames and verdicts every time.
+    let judge = &judge;
+    let pairs: Vec<Pair> = thread::scope(|scope| {
+        let started: Vec<_> =
+            policies.iter().enumerate().map(|(seed, config)| scope.spawn(move || judge(seed, config))).collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (program, instructions) in pairs[0].verified() {
+        println!("VERIFIED: {program} {instructions}");
+    }
+    assert!(pairs.iter().any(|pair| pair.limited_fragments > 0), "no generated fragment met its limit");
+    let mut seen: HashMap<(Verdict, Reason), u64> = HashMap::new();
+    for (key, count) in pairs.into_iter().flat_map(|pair| pair.seen) {
+        *seen.entry(key).or_default() += count;
     }
     let mut seen: Vec<_> = seen.into_iter().collect();
     seen.sort_by_key(|((verdict, reason), _)| (*reason, *verdict));
@@ -114,7 +128,17 @@ fn generated_frames_are_judged_alike() {
         Reason::PacketLimit,
         Reason::Floor,
         Reason::FragmentShort,
+        Reason::SynLimit,
+        Reason::TcpDenied,
+        Reason::NetworkLimit,
+        Reason::UnprovedLimit,
+        Reason::SiteLimit,
+        Reason::EmergencyFlood,
+        Reason::Suspicious,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
+    }
+    for verdict in [Verdict::Pass, Verdict::Drop, Verdict::Reject, Verdict::WouldDrop] {
+        assert!(seen.iter().any(|((v, _), _)| *v == verdict), "no generated frame got {}", verdict.as_str());
     }
 }

@@ -13,5 +13,6 @@ mod peers;
 mod restart;
 mod sip;
 mod site;
+mod tcp;
 mod torture;
 mod traffic;

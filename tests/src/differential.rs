@@ -3,6 +3,8 @@
 //! Every frame goes through the engine in this process and through `BPF_PROG_TEST_RUN`, with the same policy, clock and
 //! state. Frames are generated from a seed, so that a difference can be met again.
 
+mod stream;
+
 use std::{
     collections::HashMap,
     fmt::{Display, Write as _},
@@ -19,7 +21,7 @@ use gateway_user::{
     policy,
 };
 
-use crate::packet::{Extension, Frame, TPID_8021AD, TPID_8021Q, TcpFlags};
+use crate::packet::{Extension, Frame, TPID_8021AD, TPID_8021Q};
 
 /// A reproducible source of chance (Marsaglia's xorshift64).
 pub struct Chance(pub u64);
@@ -55,6 +57,8 @@ pub struct Pair {
     kernel: Probe,
     /// How often each decision was met.
     pub seen: HashMap<(Verdict, Reason), u64>,
+    /// Later fragments above their limit, which share a reason with the ceiling.
+    pub limited_fragments: u64,
 }
 
 impl Pair {
@@ -62,7 +66,7 @@ impl Pair {
     pub fn new(config: &Config) -> Result<Self> {
         let (image, _) = policy::compile(config, &[], &HashMap::from([("eth0".into(), 7)]), 3)?;
         let kernel = Probe::new(&image.cells)?;
-        Ok(Self { host: HostEngine::new(image), kernel, seen: HashMap::new() })
+        Ok(Self { host: HostEngine::new(image), kernel, seen: HashMap::new(), limited_fragments: 0 })
     }
 
     /// Judges one frame by both.
@@ -75,6 +79,7 @@ impl Pair {
         let (left, right) = (told(&host), told(&kernel));
         ensure!(left == right, "{what}: host and kernel differ\n{left}\n{right}\n{}", frame.escape_ascii());
         *self.seen.entry((host.verdict(), host.reason())).or_default() += 1;
+        self.limited_fragments += u64::from(host.reason() == Reason::PacketLimit && host.method().is_none());
         Ok(host)
     }
 
@@ -102,13 +107,24 @@ fn told(judged: &Judged) -> String {
 
 /// Trunks, profiles, limits of every key, sources, dialled heads: what a real site would have, and more.
 pub fn busy_policy() -> Result<Config> {
-    let text = r#"
+    Ok(config::parse(BUSY, None, Path::new("."))?.0)
+}
+
+/// The same without SIP over TCP.
+pub fn denying_policy() -> Result<Config> {
+    let text = BUSY.replace("redirects = true", "redirects = true\ntcp = \"deny\"");
+    Ok(config::parse(&text, None, Path::new("."))?.0)
+}
+
+const BUSY: &str = r#"
         mode = "enforce"
         floor = true
         [interface.eth0]
         role = "wan"
         [sip]
         ports = [5060, 5062, 65535]
+        redirects = true
+        called_party = true
         [site]
         region = "JP"
         extensions = "2-4"
@@ -128,9 +144,13 @@ pub fn busy_policy() -> Result<Config> {
         interface = "eth0"
         rate = "5/s"
         over = "drop"
+        [emergency]
+        unproved = "1/10s"
         [ceiling]
         unproved = "5/s"
         burst = 8
+        connections = "1/m"
+        fragments = "2/s"
         [limit.source]
         key = "source"
         rate = "2/s"
@@ -139,8 +159,8 @@ pub fn busy_policy() -> Result<Config> {
         [limit.network]
         key = "network"
         method = "INVITE"
-        rate = "20/s"
-        burst = 30
+        rate = "1/s"
+        burst = 2
         over = "warn"
         [limit.register]
         key = "unproved"
@@ -150,12 +170,10 @@ pub fn busy_policy() -> Result<Config> {
         [limit.all]
         key = "all"
         class = "international"
-        rate = "50/s"
-        burst = 5
+        rate = "1/m"
+        burst = 2
         over = "drop"
     "#;
-    Ok(config::parse(text, None, Path::new("."))?.0)
-}
 
 /// The built-in example in monitor mode.
 pub fn monitor_policy() -> Result<Config> {
@@ -345,15 +363,24 @@ fn address(chance: &mut Chance, v6: bool) -> IpAddr {
 
 /// One or several frames around a message.
 fn frames(chance: &mut Chance, message: Vec<u8>) -> Vec<Vec<u8>> {
-    let v6 = chance.one_in(4);
-    let (source, destination) = (address(chance, v6), address(chance, v6));
-    let port = *chance.pick(&[&5060, &5060, &5060, &5062, &65535, &9, &5061]);
-    let from = *chance.pick(&[&5060, &40000]);
-    let mut frame = if chance.one_in(25) {
-        Frame::tcp((source, from), (destination, port), (1, 1), TcpFlags::default(), message)
+    if chance.one_in(25) {
+        return stream::later_fragments(chance, message);
+    }
+    let packets = if chance.one_in(4) {
+        stream::segments(chance, message)
     } else {
-        Frame::udp((source, from), (destination, port), message)
+        let v6 = chance.one_in(4);
+        let (source, destination) = (address(chance, v6), address(chance, v6));
+        let port = *chance.pick(&[&5060, &5060, &5060, &5062, &65535, &9, &5061]);
+        let from = *chance.pick(&[&5060, &40000]);
+        vec![Frame::udp((source, from), (destination, port), message)]
     };
+    packets.into_iter().flat_map(|packet| disguised(chance, packet)).collect()
+}
+
+/// The packet as it could come over all kinds of links, with faults.
+fn disguised(chance: &mut Chance, mut frame: Frame) -> Vec<Vec<u8>> {
+    let v6 = frame.is_v6();
     for _ in 0..*chance.pick(&[&0, &0, &0, &0, &1, &2, &3]) {
         frame = frame.vlan(*chance.pick(&[&TPID_8021Q, &TPID_8021AD]), chance.below(4000) as u16);
     }
@@ -404,6 +431,8 @@ pub fn run(pair: &mut Pair, seed: u64, wanted: usize, corpus: &[Vec<u8>]) -> Res
     while done < wanted {
         let fresh = if !corpus.is_empty() && chance.one_in(3) {
             corpus[chance.below(corpus.len())].clone()
+        } else if chance.one_in(3) {
+            stream::message(&mut chance)
         } else {
             request(&mut chance)
         };

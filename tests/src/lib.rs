@@ -18,3 +18,4 @@ pub mod packet;
 pub mod peer;
 pub mod sip;
 pub mod witness;
+pub mod xdp;

@@ -107,6 +107,11 @@ impl Frame {
         Self { transport: Transport::Other(protocol), ..Self::udp((source, 0), (destination, 0), payload) }
     }
 
+    /// Whether it is an IPv6 packet.
+    pub const fn is_v6(&self) -> bool {
+        self.source.is_ipv6()
+    }
+
     /// Ethernet addresses: source and destination.
     #[must_use]
     pub const fn macs(mut self, source: [u8; 6], destination: [u8; 6]) -> Self {

@@ -23,6 +23,7 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub struct Sipp {
     program: PathBuf,
+    transport: Transport,
     /// What it calls itself: `SIPp v3.6.1-SCTP-PCAP-RTPSTREAM.`
     pub version: String,
 }
@@ -44,6 +45,28 @@ impl Scenario {
             Self::GoodCall => include_str!("../../sipp/good-call.xml"),
             Self::SilentCall => include_str!("../../sipp/silent-call.xml"),
             Self::Answer => include_str!("../../sipp/answer.xml"),
+        }
+    }
+}
+
+/// What sipp sends over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// One TCP connection for all calls.
+    Tcp,
+    /// One TCP connection for each call.
+    TcpEach,
+}
+
+impl Transport {
+    /// The value of sipp's option `-t`.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Udp => "u1",
+            Self::Tcp => "t1",
+            Self::TcpEach => "tn",
         }
     }
 }
@@ -93,7 +116,13 @@ impl Sipp {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let version =
             text.lines().map(str::trim).find(|line| line.starts_with("SIPp"))?.trim_end_matches('.').to_owned();
-        Some(Self { program, version })
+        Some(Self { program, transport: Transport::Udp, version })
+    }
+
+    /// The same over another transport; [`Sipp::find`] gives one over UDP.
+    #[must_use]
+    pub fn over(&self, transport: Transport) -> Self {
+        Self { transport, ..self.clone() }
     }
 
     /// Places calls.
@@ -130,6 +159,8 @@ impl Sipp {
         fs::write(&file, scenario.xml()).context("cannot write sipp's scenario")?;
         let mut command = namespace.command(&self.program);
         command.arg("-sf").arg(file).args(["-i", &local.ip().to_string(), "-p", &local.port().to_string()]);
+        // Without a bound of its own it asks for more descriptors than a process may have.
+        command.args(["-t", self.transport.option(), "-max_socket", "512"]);
         command.args(["-nostdin", "-trace_stat", "-fd", "1", "-stf"]).arg(directory.path().join("counts.csv"));
         command.current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(fs::File::create(directory.path().join("errors")).context("cannot make sipp's error file")?);
