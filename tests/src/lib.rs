@@ -10,6 +10,7 @@ pub mod contained;
 pub mod daemon;
 pub mod demo;
 pub mod differential;
+pub mod evasion;
 pub mod link;
 pub mod netns;
 pub mod network;
