@@ -66,6 +66,17 @@ fn a_number_in_any_contact_is_judged() {
 }
 
 #[test]
+fn a_trunk_may_redirect_and_monitor_mode_counts() {
+    let trunk = "mode = \"enforce\"\nfloor = false\n[sip]\nredirects = true\n[site]\nregion = \"JP\"\n\
+                 [profile.default]\nblock = [\"SL\"]\n[trunk.itsp]\nsources = [\"192.0.2.66\"]\n";
+    let (engine, monitor) = (&mut host(&policy(trunk)), &mut host(&policy(&trunk.replace("enforce", "monitor"))));
+    for message in both(&format!("Contact: <{FORBIDDEN}>\r\n")) {
+        assert_eq!(judged(engine, Side::Wan, &message), PASSED, "{message}");
+        assert_eq!(judged(monitor, Side::Lan, &message), (Verdict::WouldDrop, Reason::BlockedCountry), "{message}");
+    }
+}
+
+#[test]
 fn other_contacts_and_other_messages_pass() {
     let engine = &mut site("redirects = true");
     for contacts in [

@@ -226,6 +226,17 @@ fn a_start_line_that_is_cut_is_unreadable_from_outside() {
 }
 
 #[test]
+fn what_began_in_an_earlier_segment_is_not_read() {
+    let engine = &mut enforce();
+    let forbidden = plain("INVITE", FORBIDDEN);
+    // docs/limits-of-sight.md: the price of judging segments, and why there is `tcp = "deny"`.
+    assert_eq!(sent(engine, format!("abcd{forbidden}")).0, Pass);
+    assert_eq!(sent(engine, format!("a=sendrecv\r\n{forbidden}")).0, Pass);
+    // And what looks like a beginning is taken for one.
+    assert_eq!(sent(engine, &forbidden), (Reject, Reason::BlockedCountry));
+}
+
+#[test]
 fn one_octet_a_segment_is_reset_at_its_first() {
     let engine = &mut enforce();
     let call = plain("invite", FORBIDDEN);
