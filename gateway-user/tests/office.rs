@@ -8,7 +8,7 @@ mod engine;
 use std::path::Path;
 
 use engine::{chance::Chance, frame_from, frame_of, host, invite, policy};
-use gateway_common::{Class, Reason, judge::Side};
+use gateway_common::{Reason, judge::Side};
 use gateway_user::engine::host::HostEngine;
 use serde_json::Value;
 
@@ -316,10 +316,6 @@ fn no_call_of_an_office_is_dropped() {
     }
 }
 
-/// Messages that are expected to pass and do not, each with its reason.
-const EXCEPTIONS: [(&str, &str); 1] =
-    [("U37", "the Request-URI has no user, and To, which FreeSWITCH then dials, calls Sierra Leone")];
-
 #[test]
 fn what_only_looks_like_a_blocked_call_passes_everywhere() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/evasion");
@@ -328,7 +324,6 @@ fn what_only_looks_like_a_blocked_call_passes_everywhere() {
         let region = office.region;
         let mut engine = office.engine();
         let mut now = 1;
-        let mut dropped = Vec::new();
         let mut passes = 0;
         for case in cases.iter().filter(|case| case["expect"] == "pass") {
             let message = std::fs::read(folder.join(case["file"].as_str().unwrap())).unwrap();
@@ -336,14 +331,10 @@ fn what_only_looks_like_a_blocked_call_passes_everywhere() {
                 now += 10_000_000_000;
                 let judged = engine.judge(&frame_of(&message), side, 0, now);
                 passes += 1;
-                if !judged.verdict().passes() {
-                    assert_eq!(judged.class(), Class::International, "{region}: {case} {}", judged.reason().as_str());
-                    dropped.push(case["id"].as_str().unwrap());
-                }
+                assert!(judged.verdict().passes(), "{region}: {case} {}", judged.reason().as_str());
             }
         }
-        println!("{region}: {passes} messages, dropped {dropped:?}");
-        dropped.dedup();
-        assert_eq!(dropped, EXCEPTIONS.map(|(id, _)| id), "{region}");
+        assert!(passes > 0);
+        println!("{region}: {passes} messages");
     }
 }
