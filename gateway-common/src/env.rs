@@ -1,77 +1,18 @@
 //! The environment of a decision: what differs between the kernel and the host, beyond the text.
 
 use crate::{
-    addr::Addr,
     judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{CellKey, gcra},
-    number::{
-        plan::{self, Found, Meaning, Readings, Weight},
-        shape::Shape,
-    },
-    policy::image::{Action, DialCell, SourceEntry},
+    number::plan::Meaning,
+    policy::{Policy, image::Action},
     sip::target::Target,
     text::Text,
     wire::Datagram,
 };
 
 /// Policy, state, clock and the record to write, for one packet.
-pub trait Env: Text {
-    /// A cell of the policy image, which wraps at [`CELLS`](crate::policy::image::CELLS). Every call for one packet reads
-    /// the same image.
-    fn cell(&self, index: u32) -> u64;
-
-    /// What a dialled string means; see [`plan::meaning`].
-    #[inline(always)]
-    fn meaning(&self, profile: u32, shape: Shape) -> Meaning
-    where
-        Self: Sized,
-    {
-        plan::meaning(self, profile, shape)
-    }
-
-    /// Where numbers may begin; see [`plan::read`].
-    #[inline(always)]
-    fn readings(&self, plan: u64, shape: Shape) -> Readings
-    where
-        Self: Sized,
-    {
-        plan::read(self, plan, shape)
-    }
-
-    /// The readings that begin at one octet; see [`plan::mark`].
-    #[inline(always)]
-    fn mark(&self, cell: DialCell, readings: Readings, at: u32, octet: u8) -> Readings {
-        plan::mark(cell, readings, at, octet)
-    }
-
-    /// The rule on a dialled string; see [`plan::dial_rule`].
-    #[inline(always)]
-    fn dial_rule(&self, start: u32, shape: Shape) -> u64
-    where
-        Self: Sized,
-    {
-        plan::dial_rule(self, start, shape)
-    }
-
-    /// What one reading weighs; see [`plan::weigh`].
-    #[inline(always)]
-    fn weigh(&self, profile: u32, word: u64) -> Weight
-    where
-        Self: Sized,
-    {
-        plan::weigh(self, profile, word)
-    }
-
-    /// The vector of a number; see [`plan::look_up`].
-    #[inline(always)]
-    fn look_up(&self, from: u32, span: u32) -> Found
-    where
-        Self: Sized,
-    {
-        plan::look_up(self, from, span)
-    }
-
+pub trait Env: Text + Policy {
     /// Decides about one message of a stream; see [`judge::judge`].
     #[inline(always)]
     fn message(&mut self, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision
@@ -115,15 +56,6 @@ pub trait Env: Text {
         Self: Sized,
     {
         judge::limit(self, profile, asker, charge, now)
-    }
-
-    /// What the policy says of a source; see [`judge::source_entry`].
-    #[inline(always)]
-    fn source_entry(&self, addr: Addr) -> SourceEntry
-    where
-        Self: Sized,
-    {
-        judge::source_entry(self, addr)
     }
 
     /// Nanoseconds of a monotonic clock, read once a packet.

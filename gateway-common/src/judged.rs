@@ -27,8 +27,8 @@ pub struct Judged {
     pub own_code: u16,
     /// Who asked, as a [`Who`].
     pub who: u8,
-    /// Explicit padding.
-    pub reserved: u8,
+    /// Not zero where a probe found that the short way and the long way differ.
+    pub differs: u8,
     /// Generation of the policy that decided.
     pub generation: u32,
     /// Interface the packet came in on.
@@ -93,7 +93,7 @@ impl Judged {
         e164_at: NO_NUMBER,
         own_code: 0,
         who: Who::Unproved as u8,
-        reserved: 0,
+        differs: 0,
         generation: 0,
         ifindex: 0,
         reserved2: 0,
@@ -116,7 +116,7 @@ impl Judged {
         let (hi, rest) = rest.split_first_chunk()?;
         let (lo, rest) = rest.split_first_chunk()?;
         let (dialled, _) = rest.split_first_chunk()?;
-        let ([verdict, reason, method, class], [dialled_len, e164_at], [who, _]) = (*head, *lens, *who);
+        let ([verdict, reason, method, class], [dialled_len, e164_at], [who, differs]) = (*head, *lens, *who);
         Some(Self {
             verdict,
             reason,
@@ -127,7 +127,7 @@ impl Judged {
             e164_at,
             own_code: u16::from_ne_bytes(*own_code),
             who,
-            reserved: 0,
+            differs,
             generation: u32::from_ne_bytes(*generation),
             ifindex: u32::from_ne_bytes(*ifindex),
             reserved2: 0,

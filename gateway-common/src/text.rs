@@ -18,9 +18,25 @@ pub const DIALLED: usize = 64;
 /// The bit of an automaton's state that ends its loop.
 pub const STOP: u64 = 1 << 63;
 
-/// A message in the window, and the dialled string read from it.
+/// What the kernel's verifier and the compiler in front of it are told; on the host nothing.
+pub trait Steps {
+    /// The value, of which neither the compiler nor the verifier knows anything any more: paths that differ only in it
+    /// merge.
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        value
+    }
+
+    /// A loop's counter, which the compiler shall not unroll; the verifier still sees it count.
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        counter
+    }
+}
+
+/// A message in the window, and where the dialled string read from it is put.
 #[expect(clippy::len_without_is_empty, reason = "an empty message is read like any other")]
-pub trait Text {
+pub trait Text: Steps {
     /// Octets of the message within the window.
     fn len(&self) -> u32;
 
@@ -33,18 +49,8 @@ pub trait Text {
     /// Eight octets from `at`, which is at most `len`, the first in the lowest byte; zero from `len` on.
     fn word(&self, at: u32) -> u64;
 
-    /// The octet of the dialled string at `at & 63`.
-    fn dialled(&self, at: u32) -> u8;
-
     /// Sets the octet of the dialled string at `at & 63`.
     fn set_dialled(&mut self, at: u32, octet: u8);
-
-    /// The value, of which neither the compiler nor the verifier knows anything any more: paths that differ only in it
-    /// merge.
-    fn opaque(&self, value: u64) -> u64;
-
-    /// A loop's counter, which the compiler shall not unroll; the verifier still sees it count.
-    fn rolled(&self, counter: u32) -> u32;
 
     /// One step of an automaton; see [`scan::step`].
     #[inline(always)]

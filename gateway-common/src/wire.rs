@@ -118,6 +118,44 @@ pub fn walk_shallow<F: Frame>(frame: &mut F, found: &mut Datagram) -> Walk {
     walk_to::<F, false>(frame, found)
 }
 
+/// The ports, source and destination, of a datagram or segment with nothing but Ethernet and IPv4 without options in front
+/// of it; `None` for any other frame. A frame of which neither carries SIP needs no walk.
+#[inline(always)]
+pub fn plain_ports<F: Frame>(frame: &F) -> Option<(u16, u16)> {
+    let ether = frame.u16(12)?;
+    let version = frame.u8(14)?;
+    let fragment = frame.u16(20)?;
+    let protocol = frame.u8(23)?;
+    let ports = frame.u32(34)?;
+    let tunnel = protocol == IP_UDP && ports & 0xffff == VXLAN as u32;
+    let plain = ether == ETH_IPV4 && version == 0x45 && fragment & 0x3fff == 0 && !tunnel;
+    if plain && (protocol == IP_UDP || protocol == IP_TCP) { Some(((ports >> 16) as u16, ports as u16)) } else { None }
+}
+
+/// The datagram that such a frame holds, if it is UDP and its lengths are right; the cursor then stands at its payload.
+#[inline(always)]
+pub fn plain_datagram<F: Frame>(frame: &mut F, found: &mut Datagram) -> Option<()> {
+    const IP: u32 = 14;
+    const UDP: u32 = IP + 20;
+    let total = frame.u16(16)? as u32;
+    let protocol = frame.u8(23)?;
+    let src = frame.u32(26)?;
+    let ports = frame.u32(34)?;
+    let length = frame.u16(38)? as u32;
+    if protocol != IP_UDP || length < 8 || length + 20 > total {
+        return None;
+    }
+    found.src = Addr::v4(src);
+    found.ip_at = IP as u16;
+    found.transport_at = UDP as u16;
+    found.first_fragment = false;
+    found.tunnelled = false;
+    found.tcp = false;
+    found.syn = false;
+    frame.skip(UDP as usize + 8);
+    matches!(datagram(frame, ports, length - 8, found), Walk::Datagram).then_some(())
+}
+
 #[inline(always)]
 fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Walk {
     let Some(mut ether) = frame.u16(12) else {
@@ -317,6 +355,8 @@ fn udp<F: Frame>(frame: &mut F, octets: u32, found: &mut Datagram) -> Walk {
     if ports & 0xffff == VXLAN as u32 {
         return Walk::Unparsed;
     }
+    found.tcp = false;
+    found.syn = false;
     datagram(frame, ports, whole - 8, found)
 }
 

@@ -11,14 +11,15 @@ use aya_ebpf::{
 };
 use gateway_common::{
     Reason, Verdict,
-    judge::{self, Arrival, Side},
+    judge::{self, Arrival, Canonical, Side},
     text::WINDOW,
-    wire::{Datagram, Walk, walk, walk_shallow},
+    wire::{Datagram, Walk, plain_datagram, plain_ports, walk, walk_shallow},
 };
 
 use crate::{
-    counters::{account, count_reason},
-    env::{Kernel, NOTHING, Told, tg_fragment, tg_judge, tg_segment, with_image},
+    canonical::{NOT_REFUSED, packed, tg_refused},
+    counters::{account, count_reason, count_refused},
+    env::{Bare, NOTHING, Told, tg_fragment, tg_judge, tg_segment},
     maps::{Image, POLICY, PROBE, PROBED},
     packet::Packet,
     reset::refuse,
@@ -49,30 +50,49 @@ pub fn lan_frags(ctx: XdpContext) -> u32 {
     action(&ctx, Side::Lan)
 }
 
-/// What [`tg_arrive`] found: nothing that is judged.
-const OTHER: u32 = 0;
+/// What [`tg_arrive`] found, in the lowest byte: nothing that is judged.
+const OTHER: u64 = 0;
 /// A datagram or segment to or from a SIP port, in the scratch.
-const SIP: u32 = 1;
+const SIP: u64 = 1;
 /// The same, to one.
-const TO_SIP: u32 = 2;
+const TO_SIP: u64 = 2;
 /// A later fragment, in the scratch.
-const LATER_FRAGMENT: u32 = 3;
+const LATER_FRAGMENT: u64 = 3;
 /// An encapsulation that is not read.
-const UNPARSED: u32 = 4;
+const UNPARSED: u64 = 4;
 /// Headers that packet pointers cannot follow.
-const DEEP: u32 = 5;
+const DEEP: u64 = 5;
+/// A canonical INVITE that is refused: the answer of [`tg_refused`] stands above.
+const REFUSED: u64 = 6;
 
 #[inline(always)]
 fn action(ctx: &XdpContext, side: Side) -> u32 {
     let mut reason = Reason::NotSip;
     let mut verdict = Verdict::Pass;
     if let Some(image) = image() {
-        let mut found = tg_arrive(ctx.ctx, image);
+        let plain = plain(ctx, image);
+        if plain == OTHER {
+            count_reason(side, reason, verdict);
+            unjudged(verdict, reason);
+            return XDP_PASS;
+        }
+        let lan = matches!(side, Side::Lan) as u64;
+        let mut found = tg_arrive(ctx.ctx, image, lan | plain << 1);
         if found == DEEP {
             found = deep(ctx, image);
         }
+        let short = found >> 8;
+        if found & 0xff == REFUSED {
+            if let Some((verdict, reason)) = decision(short & 0xffff)
+                && count_refused(side, verdict, reason, (short >> 16) as u16)
+            {
+                return if verdict.passes() { XDP_PASS } else { XDP_DROP };
+            }
+            // It shall be told, which the long way does.
+            found = deep(ctx, image);
+        }
         if found == SIP || found == TO_SIP {
-            if let Some(action) = judge(ctx, side, image, found == TO_SIP) {
+            if let Some(action) = judge(ctx, side, image, found == TO_SIP, short) {
                 return action;
             }
         } else if found == LATER_FRAGMENT {
@@ -85,13 +105,26 @@ fn action(ctx: &XdpContext, side: Side) -> u32 {
         }
     }
     count_reason(side, reason, verdict);
+    unjudged(verdict, reason);
+    if verdict.passes() { XDP_PASS } else { XDP_DROP }
+}
+
+/// Tells a probe of a packet that was not judged.
+#[inline(always)]
+fn unjudged(verdict: Verdict, reason: Reason) {
     if PROBE.load() != 0
         && let Some(record) = PROBED.get_ptr_mut(0)
     {
         // SAFETY: the map gave the pointer.
         judge::unjudged(unsafe { &mut *record }, verdict, reason);
     }
-    if verdict.passes() { XDP_PASS } else { XDP_DROP }
+}
+
+/// What the ports of an ordinary frame say: [`OTHER`] for nearly every packet; [`DEEP`] for a frame that is not ordinary.
+#[inline(always)]
+fn plain(ctx: &XdpContext, image: *const Image) -> u64 {
+    let Some((source, destination)) = plain_ports(&Packet::new(ctx)) else { return DEEP };
+    ports(image, source, destination)
 }
 
 /// The policy in force: asked for once a packet.
@@ -100,38 +133,87 @@ fn image() -> Option<*const Image> {
     Some(core::ptr::from_ref(POLICY.get(0)?.get(0)?).cast())
 }
 
-/// Walks the headers of the frame. A function of its own, so that its stack is free again when the packet is judged.
+/// Walks the headers of the frame, and refuses what needs no closer look. A function of its own, so that its stack is free
+/// again when the packet is judged.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn tg_arrive(ctx: *mut xdp_md, image: *const Image) -> u32 {
+extern "C" fn tg_arrive(ctx: *mut xdp_md, image: *const Image, told: u64) -> u64 {
+    let (lan, plain) = (told & 1, told >> 1);
+    let ctx = XdpContext::new(ctx);
+    if plain == SIP || plain == TO_SIP {
+        let mut datagram = Datagram::default();
+        let mut packet = Packet::new(&ctx);
+        if plain_datagram(&mut packet, &mut datagram).is_some() {
+            return arrived(&ctx, image, &mut packet, &datagram, lan, plain);
+        }
+    }
     let mut datagram = Datagram::default();
-    let walk = walk_shallow(&mut Packet::new(&XdpContext::new(ctx)), &mut datagram);
-    if matches!(walk, Walk::Deep) {
-        return DEEP;
+    let mut packet = Packet::new(&ctx);
+    match walk_shallow(&mut packet, &mut datagram) {
+        Walk::Datagram => {}
+        Walk::LaterFragment => return if keep(&datagram).is_some() { LATER_FRAGMENT } else { OTHER },
+        Walk::Unparsed => return UNPARSED,
+        Walk::Deep => return DEEP,
+        Walk::Other => return OTHER,
     }
-    let Some(env) = with_image(image) else { return OTHER };
-    let found = found(&env, walk, &datagram);
-    if found == SIP || found == TO_SIP || found == LATER_FRAGMENT {
-        // SAFETY: the pointer is the per-CPU scratch of this program run.
-        unsafe { (*env.window.scratch).datagram = datagram };
+    match ports(image, datagram.sport, datagram.dport) {
+        OTHER => OTHER,
+        found => arrived(&ctx, image, &mut packet, &datagram, lan, found),
     }
-    found
 }
 
+/// A datagram or segment to or from a SIP port.
 #[inline(always)]
-fn found(env: &Kernel, walk: Walk, datagram: &Datagram) -> u32 {
-    match walk {
-        Walk::Datagram if judge::is_sip_port(env, datagram.dport) => TO_SIP,
-        Walk::Datagram if judge::is_sip_port(env, datagram.sport) => SIP,
-        Walk::LaterFragment => LATER_FRAGMENT,
-        Walk::Unparsed => UNPARSED,
-        Walk::Datagram | Walk::Other | Walk::Deep => OTHER,
+fn arrived(
+    ctx: &XdpContext,
+    image: *const Image,
+    packet: &mut Packet,
+    datagram: &Datagram,
+    lan: u64,
+    found: u64,
+) -> u64 {
+    let refused = short(ctx, image, packet, datagram, lan);
+    if refused != NOT_REFUSED {
+        return REFUSED | refused << 8;
     }
+    if keep(datagram).is_some() { found } else { OTHER }
+}
+
+/// The short way.
+#[inline(always)]
+fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &Datagram, lan: u64) -> u64 {
+    let Some(canonical) = Canonical::read(packet, datagram) else { return NOT_REFUSED };
+    let side = if lan != 0 { Side::Lan } else { Side::Wan };
+    let Some((arrival, _)) = arrival(ctx, side) else { return NOT_REFUSED };
+    let told = Told::new(arrival).with_plus(canonical.shape.plus());
+    tg_refused(image, told.0, packed(canonical), datagram.src.hi, datagram.src.lo)
+}
+
+/// Which of the ports carries SIP.
+#[inline(always)]
+fn ports(image: *const Image, source: u16, destination: u16) -> u64 {
+    let Some(policy) = Bare::new(image) else { return OTHER };
+    if judge::is_sip_port(&policy, destination) {
+        TO_SIP
+    } else if judge::is_sip_port(&policy, source) {
+        SIP
+    } else {
+        OTHER
+    }
+}
+
+/// Puts the datagram into the scratch.
+#[inline(always)]
+fn keep(datagram: &Datagram) -> Option<()> {
+    let window = Window::of_this_cpu()?;
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    unsafe { (*window.scratch).datagram = *datagram };
+    Some(())
 }
 
 /// Walks headers that packet pointers cannot follow, over a copy of the frame's head.
 #[inline(always)]
-fn deep(ctx: &XdpContext, image: *const Image) -> u32 {
+fn deep(ctx: &XdpContext, image: *const Image) -> u64 {
     let Some(window) = Window::of_this_cpu() else { return OTHER };
     // SAFETY: the context is the kernel's.
     let frame = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
@@ -144,13 +226,17 @@ fn deep(ctx: &XdpContext, image: *const Image) -> u32 {
 /// Walks the headers of the frame whose head is in the window.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn tg_deep(image: *const Image) -> u32 {
-    let Some(env) = with_image(image) else { return OTHER };
+extern "C" fn tg_deep(image: *const Image) -> u64 {
+    let Some(window) = Window::of_this_cpu() else { return OTHER };
     // SAFETY: the pointer is the per-CPU scratch of this program run; nothing that the walk reads lies there.
-    let datagram = unsafe { &mut (*env.window.scratch).datagram };
+    let datagram = unsafe { &mut (*window.scratch).datagram };
     *datagram = Datagram::default();
-    let walk = walk(&mut Head::new(env.window), datagram);
-    found(&env, walk, datagram)
+    match walk(&mut Head::new(window), datagram) {
+        Walk::Datagram => ports(image, datagram.sport, datagram.dport),
+        Walk::LaterFragment => LATER_FRAGMENT,
+        Walk::Unparsed => UNPARSED,
+        Walk::Other | Walk::Deep => OTHER,
+    }
 }
 
 /// Where the packet came in, and the time, which is 0 where the decision shall read the clock.
@@ -185,8 +271,9 @@ fn decision(decided: u64) -> Option<(Verdict, Reason)> {
 }
 
 /// Judges the datagram or segment of the scratch, and says what becomes of the packet; `None` where it says nothing.
+/// `short` is what the short way said of it, which a probe compares.
 #[inline(always)]
-fn judge(ctx: &XdpContext, side: Side, image: *const Image, to_sip: bool) -> Option<u32> {
+fn judge(ctx: &XdpContext, side: Side, image: *const Image, to_sip: bool, short: u64) -> Option<u32> {
     let window = Window::of_this_cpu()?;
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let datagram = unsafe { &(*window.scratch).datagram };
@@ -202,6 +289,10 @@ fn judge(ctx: &XdpContext, side: Side, image: *const Image, to_sip: bool) -> Opt
         let record = PROBED.get_ptr_mut(0)?;
         // SAFETY: the map gave both pointers.
         unsafe { *record = (*window.scratch).judged };
+        if short != NOT_REFUSED && short & 0xffff != decided {
+            // SAFETY: as above.
+            unsafe { (*record).differs = 1 };
+        }
         count_reason(side, reason, verdict);
         return Some(if verdict.passes() { XDP_PASS } else { XDP_DROP });
     }

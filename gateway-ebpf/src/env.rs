@@ -14,9 +14,12 @@ use gateway_common::{
         plan::{self, Found, Meaning, Readings, Weight},
         shape::Shape,
     },
-    policy::image::{Action, CELLS, DialCell, SourceEntry},
+    policy::{
+        Policy,
+        image::{Action, CELLS, DialCell, SourceEntry},
+    },
     sip::target::Target,
-    text::Text,
+    text::{Steps, Text},
     wire::Datagram,
 };
 
@@ -36,6 +39,18 @@ pub(crate) struct Kernel {
     pub(crate) image: *const Image,
     /// Nanoseconds, 0 until read.
     pub(crate) now: u64,
+}
+
+impl Steps for Kernel {
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        self.window.opaque(value)
+    }
+
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        self.window.rolled(counter)
+    }
 }
 
 impl Text for Kernel {
@@ -60,23 +75,8 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
-    fn dialled(&self, at: u32) -> u8 {
-        self.window.dialled(at)
-    }
-
-    #[inline(always)]
     fn set_dialled(&mut self, at: u32, octet: u8) {
         self.window.set_dialled(at, octet);
-    }
-
-    #[inline(always)]
-    fn opaque(&self, value: u64) -> u64 {
-        self.window.opaque(value)
-    }
-
-    #[inline(always)]
-    fn rolled(&self, counter: u32) -> u32 {
-        self.window.rolled(counter)
     }
 
     #[inline(always)]
@@ -120,12 +120,10 @@ impl Text for Kernel {
     }
 }
 
-impl Env for Kernel {
+impl Policy for Kernel {
     #[inline(always)]
     fn cell(&self, index: u32) -> u64 {
-        let index = masked!(index, 4194303);
-        // SAFETY: the map gave the pointer; the index is masked to the image, and a reader never sees it change.
-        unsafe { *(&raw const (*self.image).cells).cast::<u64>().add(index) }
+        cell(self.image, index)
     }
 
     #[inline(always)]
@@ -159,6 +157,18 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
+    fn dialled(&self, at: u32) -> u8 {
+        self.window.dialled(at)
+    }
+
+    #[inline(always)]
+    fn source_entry(&self, addr: Addr) -> SourceEntry {
+        SourceEntry(tg_source(self.image, addr.hi, addr.lo))
+    }
+}
+
+impl Env for Kernel {
+    #[inline(always)]
     fn message(&mut self, _: &Datagram, arrival: Arrival, from: u32) -> Decision {
         let told = tg_judge(self.image, self.now, Told::new(arrival).from(from).0);
         let verdict = Verdict::from_u8(told as u8).unwrap_or(Verdict::Pass);
@@ -189,11 +199,6 @@ impl Env for Kernel {
     #[inline(always)]
     fn limit(&mut self, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
         tg_limit(self.image, profile, asker.0, charge.0, now)
-    }
-
-    #[inline(always)]
-    fn source_entry(&self, addr: Addr) -> SourceEntry {
-        SourceEntry(tg_source(self.image, addr.hi, addr.lo))
     }
 
     #[inline(always)]
@@ -253,14 +258,15 @@ impl Env for Kernel {
     }
 }
 
-/// Where a packet came in, and what of it is judged, in one word: interface index, then 1 bit for the LAN side, 1 for a
-/// SIP port as destination, and the position of the message.
+/// Where a packet came in, and what of it is judged, in one word: interface index, then a bit for the LAN side, one for a
+/// SIP port as destination, one for a plus in front of a canonical number, and the position of the message.
 #[derive(Clone, Copy)]
 pub(crate) struct Told(pub(crate) u64);
 
 impl Told {
     const LAN: u64 = 1 << 32;
     const TO_SIP: u64 = 1 << 33;
+    const PLUS: u64 = 1 << 34;
     const FROM: u32 = 40;
 
     #[inline(always)]
@@ -274,12 +280,22 @@ impl Told {
     }
 
     #[inline(always)]
+    pub(crate) const fn with_plus(self, yes: bool) -> Self {
+        Self(self.0 | if yes { Self::PLUS } else { 0 })
+    }
+
+    #[inline(always)]
+    pub(crate) const fn plus(self) -> u64 {
+        self.0 & Self::PLUS
+    }
+
+    #[inline(always)]
     const fn from(self, at: u32) -> Self {
         Self(self.0 | (at as u64) << Self::FROM)
     }
 
     #[inline(always)]
-    const fn arrival(self) -> Arrival {
+    pub(crate) const fn arrival(self) -> Arrival {
         let side = if self.0 & Self::LAN != 0 { Side::Lan } else { Side::Wan };
         Arrival { side, ifindex: self.0 as u32 }
     }
@@ -291,17 +307,58 @@ const fn decided((verdict, reason): Decision) -> u64 {
     verdict as u64 | (reason as u64) << 8
 }
 
-/// The environment of an exported function that works on the image.
+/// The image that an exported function was given.
 #[inline(always)]
-pub(crate) fn with_image(image: *const Image) -> Option<Kernel> {
+fn given(image: *const Image) -> Option<*const Image> {
     // The compiler sees only callers that pass an image and would take the check away, which the verifier needs.
     let mut image = image;
     // SAFETY: a register moved to itself.
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) image) };
-    if image.is_null() {
-        return None;
+    if image.is_null() { None } else { Some(image) }
+}
+
+/// The environment of an exported function that works on the image.
+#[inline(always)]
+pub(crate) fn with_image(image: *const Image) -> Option<Kernel> {
+    Some(Kernel { image: given(image)?, window: Window::of_this_cpu()?, now: 0 })
+}
+
+/// A policy alone, before anything is dialled.
+pub(crate) struct Bare(*const Image);
+
+impl Bare {
+    /// The policy that an exported function was given.
+    #[inline(always)]
+    pub(crate) fn new(image: *const Image) -> Option<Self> {
+        given(image).map(Self)
     }
-    Some(Kernel { window: Window::of_this_cpu()?, image, now: 0 })
+
+    /// The image.
+    #[inline(always)]
+    pub(crate) const fn image(&self) -> *const Image {
+        self.0
+    }
+}
+
+impl Steps for Bare {}
+
+impl Policy for Bare {
+    #[inline(always)]
+    fn cell(&self, index: u32) -> u64 {
+        cell(self.0, index)
+    }
+
+    #[inline(always)]
+    fn dialled(&self, _: u32) -> u8 {
+        0
+    }
+}
+
+#[inline(always)]
+fn cell(image: *const Image, index: u32) -> u64 {
+    let index = masked!(index, 4194303);
+    // SAFETY: the map gave the pointer; the index is masked to the image, and a reader never sees it change.
+    unsafe { *(&raw const (*image).cells).cast::<u64>().add(index) }
 }
 
 /// Judges a message in the window: see [`decided`]. `told` is a [`Told`].

@@ -11,7 +11,7 @@ use gateway_common::{
         headers, scan,
         target::{self, Target},
     },
-    text::{DIALLED, Text, WINDOW},
+    text::{DIALLED, Steps, Text, WINDOW},
     wire::{Datagram, Frame},
 };
 
@@ -36,8 +36,6 @@ pub(crate) struct Scratch {
     pub(crate) zero: u64,
     /// What the dialled string is.
     pub(crate) shape: u64,
-    /// When the next sampled event may go out, nanoseconds.
-    pub(crate) next_event: u64,
     /// Where the message came from.
     pub(crate) datagram: Datagram,
     /// What is known of the places judged so far.
@@ -59,6 +57,14 @@ impl Window {
     pub(crate) fn of_this_cpu() -> Option<Self> {
         // The map gave the pointer, and nothing else on this CPU uses it while the program runs.
         Some(Self { scratch: SCRATCH.get_ptr_mut(0)? })
+    }
+
+    /// The octet of the dialled string at `at & 63`.
+    #[inline(always)]
+    pub(crate) fn dialled(&self, at: u32) -> u8 {
+        let at = masked!(at, 63);
+        // SAFETY: the index is masked to the array.
+        unsafe { *(&raw const (*self.scratch).dialled).cast::<u8>().add(at) }
     }
 }
 
@@ -82,6 +88,20 @@ macro_rules! masked {
     }};
 }
 pub(crate) use masked;
+
+impl Steps for Window {
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        // Read anew each time: kept, it would take a place on every stack.
+        // SAFETY: as in `of_this_cpu`.
+        value ^ unsafe { core::ptr::read_volatile(&raw const (*self.scratch).zero) }
+    }
+
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        rolled(counter)
+    }
+}
 
 impl Text for Window {
     #[inline(always)]
@@ -114,29 +134,10 @@ impl Text for Window {
     }
 
     #[inline(always)]
-    fn dialled(&self, at: u32) -> u8 {
-        let at = masked!(at, 63);
-        // SAFETY: the index is masked to the array.
-        unsafe { *(&raw const (*self.scratch).dialled).cast::<u8>().add(at) }
-    }
-
-    #[inline(always)]
     fn set_dialled(&mut self, at: u32, octet: u8) {
         let at = masked!(at, 63);
         // SAFETY: the index is masked to the array.
         unsafe { *(&raw mut (*self.scratch).dialled).cast::<u8>().add(at) = octet };
-    }
-
-    #[inline(always)]
-    fn opaque(&self, value: u64) -> u64 {
-        // Read anew each time: kept, it would take a place on every stack.
-        // SAFETY: as in `of_this_cpu`.
-        value ^ unsafe { core::ptr::read_volatile(&raw const (*self.scratch).zero) }
-    }
-
-    #[inline(always)]
-    fn rolled(&self, counter: u32) -> u32 {
-        rolled(counter)
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 //!
 //! [`judge`] is the order of decisions; everything it calls answers one question.
 
+mod canonical;
 mod limits;
 mod places;
 mod rules;
@@ -19,7 +20,10 @@ use crate::{
     Class, Method, Reason, Verdict,
     env::Env,
     judged::{Judged, NO_NUMBER, Who},
-    policy::image::{PORTS, REDIRECTS, Ruling, SWITCHES},
+    policy::{
+        Policy,
+        image::{PORTS, REDIRECTS, Ruling, SWITCHES},
+    },
     sip::{
         scan::{START_LINE, StartLine},
         target,
@@ -28,6 +32,7 @@ use crate::{
     wire::Datagram,
 };
 
+pub use canonical::{Canonical, Packed, refused};
 pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
 pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;
@@ -59,7 +64,7 @@ const PASS: Decision = (Verdict::Pass, Reason::NotSip);
 
 /// Whether one of the ports carries SIP.
 #[inline(always)]
-pub fn is_sip_port<E: Env>(env: &E, port: u16) -> bool {
+pub fn is_sip_port<P: Policy>(env: &P, port: u16) -> bool {
     env.cell(PORTS + (port as u32 >> 6)) >> (port & 63) & 1 != 0
 }
 
@@ -86,7 +91,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     record.e164_at = NO_NUMBER;
     record.own_code = 0;
     record.who = source.asker.0 as u8;
-    record.reserved = 0;
+    record.differs = 0;
     record.generation = switches as u32;
     record.ifindex = arrival.ifindex;
     record.reserved2 = 0;

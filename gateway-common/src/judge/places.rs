@@ -8,7 +8,7 @@ use crate::{
     Class, Reason, Verdict,
     env::Env,
     number::{plan::Meaning, shape::Form},
-    policy::image::CALLED_PARTY,
+    policy::{Policy, image::CALLED_PARTY},
     sip::{
         headers::{CALL, CONTACTS, Headers},
         scan::{self, ADDRESS, BEHIND, FIRST, LIST},
@@ -310,7 +310,7 @@ fn listed<E: Env>(env: &mut E, value: u32, start: u64) -> u64 {
 
 /// What a target means to a source of `profile`.
 #[inline(always)]
-pub fn number<E: Env>(env: &E, profile: u32, target: Target) -> Meaning {
+pub fn number<P: Policy>(env: &P, profile: u32, target: Target) -> Meaning {
     let class = match target.kind() {
         Kind::Emergency => Class::Emergency,
         Kind::NoUser | Kind::Other => Class::None,

@@ -4,11 +4,13 @@ use super::{Arrival, Decision, Side};
 use crate::{
     Reason, Verdict,
     addr::Addr,
-    env::Env,
     judged::Who,
-    policy::image::{
-        ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SOURCES_V4, SOURCES_V6, SourceEntry, TCP_PASS, TRUNK_CELLS,
-        TRUNK_HEAD, TRUNKS,
+    policy::{
+        Policy,
+        image::{
+            ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SOURCES_V4, SOURCES_V6, SourceEntry, TCP_PASS,
+            TRUNK_CELLS, TRUNK_HEAD, TRUNKS,
+        },
     },
 };
 
@@ -96,7 +98,7 @@ pub(super) const fn settled((verdict, reason): Decision, source: &Source, tcp: b
 
 /// Who sent it: the interface's side, then the source table of the policy.
 #[inline(always)]
-pub(super) fn source<E: Env>(env: &E, addr: Addr, arrival: Arrival, switches: u64) -> Source {
+pub(super) fn source<P: Policy>(env: &P, addr: Addr, arrival: Arrival, switches: u64) -> Source {
     let Arrival { side, ifindex } = arrival;
     let entry = env.source_entry(addr);
     let profile = env.cell(PROFILES) as u32 + entry.profile() * PROFILE_CELLS;
@@ -118,7 +120,7 @@ pub(super) fn source<E: Env>(env: &E, addr: Addr, arrival: Arrival, switches: u6
 
 /// What the policy says of a source: the leaf of the source table, octet by octet.
 #[inline(always)]
-pub fn source_entry<E: Env>(env: &E, addr: Addr) -> SourceEntry {
+pub fn source_entry<P: Policy>(env: &P, addr: Addr) -> SourceEntry {
     let (mut node, mut word, octets) = match addr.as_v4() {
         Some(v4) => (env.cell(SOURCES_V4), (v4 as u64) << 32, 4),
         None => (env.cell(SOURCES_V6), addr.hi, 16),

@@ -7,12 +7,14 @@
 
 use crate::{
     Class, Reason,
-    env::Env,
     judged::NO_NUMBER,
     number::shape::Shape,
-    policy::image::{
-        ACTIONS, Action, CLASS_ACTIONS, DIAL_RULES, DialCell, NUMBERS, Node, OWN_CODE, PLAN, Ruling, TRIE, VECTORS,
-        Vector, WORLD, symbol,
+    policy::{
+        Policy,
+        image::{
+            ACTIONS, Action, CLASS_ACTIONS, DIAL_RULES, DialCell, NUMBERS, Node, OWN_CODE, PLAN, Ruling, TRIE, VECTORS,
+            Vector, WORLD, symbol,
+        },
     },
 };
 
@@ -46,7 +48,7 @@ impl Meaning {
 
     /// A class without a number behind it.
     #[inline(always)]
-    pub fn of_class<E: Env>(env: &E, profile: u32, class: u32) -> Self {
+    pub fn of_class<P: Policy>(env: &P, profile: u32, class: u32) -> Self {
         Self::new(Action(env.cell(profile + CLASS_ACTIONS + class)), NO_NUMBER, 0, 0)
     }
 
@@ -129,7 +131,7 @@ pub const fn mark(cell: DialCell, readings: Readings, at: u32, octet: u8) -> Rea
 
 /// Walks a plan over a string.
 #[inline(always)]
-pub fn read<E: Env>(env: &E, plan: u64, shape: Shape) -> Readings {
+pub fn read<P: Policy>(env: &P, plan: u64, shape: Shape) -> Readings {
     let len = shape.len();
     let mut cell = DialCell(plan);
     let mut readings = Readings(0);
@@ -165,36 +167,54 @@ pub fn read<E: Env>(env: &E, plan: u64, shape: Shape) -> Readings {
     Readings(readings.0 | flags)
 }
 
-/// One number looked up: its vector, its digits, and whether they are exactly a prefix of the trie; 16, 8 and 1 bits.
+/// One number looked up: its vector, its digits, and those of its longest prefix in the trie; 16, 8 and 8 bits.
 #[derive(Clone, Copy)]
 pub struct Found(pub u64);
 
 impl Found {
     #[inline(always)]
-    const fn vector(self) -> u32 {
+    const fn new(vector: u32, digits: u32, depth: u32) -> Self {
+        Self(vector as u64 | (digits as u64 & 0xff) << 16 | (depth as u64 & 0xff) << 24)
+    }
+
+    #[inline(always)]
+    const fn with_digits(self, digits: u32) -> Self {
+        Self(self.0 & !(0xff << 16) | (digits as u64 & 0xff) << 16)
+    }
+
+    /// The vector, 0 for none.
+    #[inline(always)]
+    pub const fn vector(self) -> u32 {
         self.0 as u32 & 0xffff
     }
 
+    /// Its digits, those in front of the node that the search began at among them.
     #[inline(always)]
-    const fn digits(self) -> u32 {
+    pub const fn digits(self) -> u32 {
         (self.0 >> 16) as u32 & 0xff
     }
 
+    /// Whether the digits are exactly a prefix of the trie.
     #[inline(always)]
-    const fn exact(self) -> bool {
-        self.0 >> 24 & 1 != 0
+    pub const fn exact(self) -> bool {
+        self.vector() != 0 && self.digits() == self.depth()
+    }
+
+    /// Digits of its longest prefix in the trie.
+    #[inline(always)]
+    pub const fn depth(self) -> u32 {
+        (self.0 >> 24) as u32 & 0xff
     }
 }
 
 /// Looks up the digits at `at..len` (a byte each of `span`), `digits` (the third byte) of which the trie node at `from`
 /// has behind it.
 #[inline(always)]
-pub fn look_up<E: Env>(env: &E, from: u32, span: u32) -> Found {
+pub fn look_up<P: Policy>(env: &P, from: u32, span: u32) -> Found {
     let (at, len) = (span & 0xff, span >> 8 & 0xff);
-    let mut digits = span >> 16 & 0xff;
+    let behind = span >> 16 & 0xff;
     let mut node = Node(env.cell(from));
-    let mut vector = node.vector();
-    let mut depth = digits;
+    let mut found = Found::new(node.vector(), behind, behind);
     let mut i = 0u32;
     while i < NUMBER {
         let here = at + i;
@@ -207,29 +227,26 @@ pub fn look_up<E: Env>(env: &E, from: u32, span: u32) -> Found {
         }
         let digit = octet.wrapping_sub(b'0');
         if digit < 10 {
-            digits += 1;
-            node = match node.child(digit as u32) {
-                Some(child) => Node(env.cell(child)),
-                None => Node(0),
-            };
+            node = Node(env.cell(node.child(digit as u32)));
+            let digits = found.digits() + 1;
             if node.vector() != 0 {
-                vector = node.vector();
-                depth = digits;
+                found = Found::new(node.vector(), digits, digits);
+            } else if node.0 == 0 && env.all_digits() {
+                found = found.with_digits(digits + len - here - 1);
+                break;
+            } else {
+                found = found.with_digits(digits);
             }
         }
-        digits = env.opaque(digits as u64) as u32;
-        node = Node(env.opaque(node.0));
-        vector = env.opaque(vector as u64) as u32;
-        depth = env.opaque(depth as u64) as u32;
+        found = Found(env.opaque(found.0));
         i = env.rolled(i + 1);
     }
-    let exact = vector != 0 && depth == digits;
-    Found((vector & 0xffff) as u64 | ((digits & 0xff) as u64) << 16 | (exact as u64) << 24)
+    found
 }
 
 /// What a string of digits means to a source of `profile`, the cell index of its profile.
 #[inline(always)]
-pub fn meaning<E: Env>(env: &E, profile: u32, shape: Shape) -> Meaning {
+pub fn meaning<P: Policy>(env: &P, profile: u32, shape: Shape) -> Meaning {
     let own = env.readings(env.cell(profile + PLAN), shape);
     if own.has(Readings::EMERGENCY) {
         return Meaning::of_class(env, profile, Class::Emergency as u32);
@@ -275,7 +292,7 @@ fn is_own(numbers: u64, readings: Readings, shape: Shape) -> bool {
 
 /// The action of the longest `dial:` rule that the string begins with, 0 for none.
 #[inline(always)]
-pub fn dial_rule<E: Env>(env: &E, start: u32, shape: Shape) -> u64 {
+pub fn dial_rule<P: Policy>(env: &P, start: u32, shape: Shape) -> u64 {
     let mut cell = DialCell(start as u64);
     let mut rule = 0;
     let mut i = 0u32;
@@ -327,7 +344,7 @@ impl Weight {
     }
 
     #[inline(always)]
-    fn meaning<E: Env>(self, env: &E, profile: u32) -> Meaning {
+    fn meaning<P: Policy>(self, env: &P, profile: u32) -> Meaning {
         if self.0 & Self::OVERLONG != 0 {
             return Meaning::of_class(env, profile, Class::Malformed as u32);
         }
@@ -349,7 +366,7 @@ const LENGTH: u32 = 24;
 
 /// The reading that decides: one that is blocked, else the first of the strongest kind that is possible.
 #[inline(always)]
-fn best<E: Env>(env: &E, profile: u32, readings: Readings, shape: Shape, foreign: u64) -> Weight {
+fn best<P: Policy>(env: &P, profile: u32, readings: Readings, shape: Shape, foreign: u64) -> Weight {
     let plus = if shape.plus() || shape.start() > 0 { shape.start() as u64 + 1 } else { 0 };
     let string = foreign | plus << PLUS | (shape.len() as u64) << LENGTH;
     let mut best = Weight(0);
@@ -373,7 +390,7 @@ fn best<E: Env>(env: &E, profile: u32, readings: Readings, shape: Shape, foreign
 
 /// Weighs one reading of a string; see `best` for the word.
 #[inline(always)]
-pub fn weigh<E: Env>(env: &E, profile: u32, word: u64) -> Weight {
+pub fn weigh<P: Policy>(env: &P, profile: u32, word: u64) -> Weight {
     let (kind, at) = (word >> 6 & 3, word & 63);
     let own_code = env.cell(profile + OWN_CODE);
     let numbers = env.cell(profile + NUMBERS);

@@ -38,7 +38,7 @@ const SERVICE: u64 = 1 << 42;
 const ESCAPING: u64 = ESCAPE | ESCAPE_LOW | 15 << NIBBLE;
 
 /// What was read; the state of the automaton.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape(pub u64);
 
 /// What a dialled string is, before any dial plan.
@@ -53,6 +53,13 @@ pub enum Form {
 }
 
 impl Shape {
+    /// The shape of so many digits, at most 31, with or without a plus in front.
+    #[inline(always)]
+    pub const fn of_digits(count: u32, plus: bool) -> Self {
+        let plus = if plus { PLUS + 1 } else { 0 };
+        Self(plus + count as u64 | (count as u64) << DIGITS)
+    }
+
     /// Octets of the dialled string.
     #[inline(always)]
     pub const fn len(self) -> u32 {

@@ -37,6 +37,8 @@ pub const CEILING: u32 = 12;
 pub const FRAGMENTS: u32 = 14;
 /// Emission interval and tolerance, in nanoseconds, of TCP connections to SIP ports that an unproved source asks for.
 pub const CONNECTIONS: u32 = 16;
+/// Always zero, which no verifier knows.
+pub const ZERO: u32 = 18;
 /// Bit map of the SIP ports: bit `port & 63` of cell `PORTS + port / 64`.
 pub const PORTS: u32 = 64;
 /// First cell behind the header.
@@ -71,6 +73,10 @@ pub const DIAL_RULES: u32 = 3;
 pub const PROFILE_LIMITS: u32 = 4;
 /// The profile's row of actions, by vector number.
 pub const ACTIONS: u32 = 5;
+/// The profile's [`Short`] answers, by the first three digits behind a plus; 0 where there are none.
+pub const SHORT: u32 = 6;
+/// Cells of a table of [`Short`] answers, two for each three digits.
+pub const SHORTS: u32 = 2000;
 /// Actions of the classes, by class number.
 pub const CLASS_ACTIONS: u32 = 8;
 
@@ -267,25 +273,54 @@ impl Vector {
     }
 }
 
-/// A node of the E.164 trie: where its children begin, which digits have one, and the vector of the prefix.
+/// What is known of all numbers behind a plus and three digits, in two cells: the answer for those that no longer prefix
+/// tells apart, and the trie node behind the digits, where there are longer prefixes. Zero where nothing is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Short(pub u64);
+
+impl Short {
+    /// An answer that stops a call; it holds from `least` digits on.
+    pub const fn new(action: Action, country: u16, least: u32) -> Self {
+        Self(action.0 & 0xff_ffff | (least as u64) << 24 | (country as u64) << 32)
+    }
+
+    /// The action.
+    #[inline(always)]
+    pub const fn action(self) -> Action {
+        Action(self.0 & 0xff_ffff)
+    }
+
+    /// The country, from 1; 0 for none.
+    #[inline(always)]
+    pub const fn country(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    /// Whether it holds for a number of so many digits.
+    #[inline(always)]
+    pub const fn holds(self, digits: u32) -> bool {
+        self.0 != 0 && digits >= (self.0 >> 24) as u32 & 0xff
+    }
+}
+
+/// A node of the E.164 trie: where its children stand, the first and the number of the digits that they are for, and the
+/// vector of the prefix. Digits between them without a child have a zero cell: that costs a little room, and no counting
+/// of bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node(pub u64);
 
 impl Node {
-    /// A node. Children stand one behind the other from `children` on, in the order of their digits.
-    pub const fn new(children: u32, digits: u16, vector: u16) -> Self {
-        Self(children as u64 & 0xff_ffff | (digits as u64 & 0x3ff) << 24 | (vector as u64) << 40)
+    /// A node. The children of the digits `first .. first + count` stand from `children` on.
+    pub const fn new(children: u32, first: u32, count: u32, vector: u16) -> Self {
+        let range = (first as u64 & 15) << 24 | (count as u64 & 15) << 28;
+        Self(children as u64 & 0xff_ffff | range | (vector as u64) << 40)
     }
 
-    /// The child for `digit`, if there is one.
+    /// The cell of the child for `digit`; [`ZERO`] where there is none.
     #[inline(always)]
-    pub const fn child(self, digit: u32) -> Option<u32> {
-        let digits = (self.0 >> 24) as u32 & 0x3ff;
-        if digits >> digit & 1 == 0 {
-            return None;
-        }
-        let below = digits & ((1 << digit) - 1);
-        Some((self.0 as u32 & 0xff_ffff) + below.count_ones())
+    pub const fn child(self, digit: u32) -> u32 {
+        let place = digit.wrapping_sub((self.0 >> 24) as u32 & 15);
+        if place < (self.0 >> 28) as u32 & 15 { (self.0 as u32 & 0xff_ffff) + place } else { ZERO }
     }
 
     /// The vector of the prefix, 0 where it has none of its own.

@@ -8,8 +8,8 @@ use gateway_common::{
     judge::{self, Arrival, Places, Side},
     judged::Judged,
     limit::{CellKey, gcra},
-    policy::image::CELLS,
-    text::{DIALLED, Text, WINDOW},
+    policy::{Policy, image::CELLS},
+    text::{DIALLED, Steps, Text, WINDOW},
     wire::{self, Datagram, Walk},
 };
 
@@ -107,6 +107,8 @@ struct HostEnv<'a> {
 
 const INDEX: usize = DIALLED - 1;
 
+impl Steps for HostEnv<'_> {}
+
 impl Text for HostEnv<'_> {
     fn len(&self) -> u32 {
         self.window.len() as u32
@@ -125,28 +127,22 @@ impl Text for HostEnv<'_> {
         rest.iter().take(8).rev().fold(0, |word, octet| word << 8 | u64::from(*octet))
     }
 
-    fn dialled(&self, at: u32) -> u8 {
-        self.dialled[at as usize & INDEX]
-    }
-
     fn set_dialled(&mut self, at: u32, octet: u8) {
         self.dialled[at as usize & INDEX] = octet;
     }
-
-    fn opaque(&self, value: u64) -> u64 {
-        value
-    }
-
-    fn rolled(&self, counter: u32) -> u32 {
-        counter
-    }
 }
 
-impl Env for HostEnv<'_> {
+impl Policy for HostEnv<'_> {
     fn cell(&self, index: u32) -> u64 {
         self.image.get((index & (CELLS - 1)) as usize).copied().unwrap_or(0)
     }
 
+    fn dialled(&self, at: u32) -> u8 {
+        self.dialled[at as usize & INDEX]
+    }
+}
+
+impl Env for HostEnv<'_> {
     fn now(&mut self) -> u64 {
         self.now
     }

@@ -90,6 +90,7 @@ impl Probe {
             .and_then(|record| Judged::from_octets(record))
             .ok_or_else(|| anyhow!("the filter left no record of a test run (it returned {})", run.return_value))?;
         agree(run.return_value, record.verdict())?;
+        ensure!(record.differs == 0, "the filter's short way says otherwise than its long way: {record:?}");
         Ok(record)
     }
 

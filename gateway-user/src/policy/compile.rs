@@ -7,7 +7,7 @@ use gateway_common::{
     policy::image::{
         ACTIONS, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
         FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
-        REDIRECTS, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        REDIRECTS, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -19,6 +19,7 @@ use super::{
     limits::{self, parameters},
     plan::{self, DialRules},
     scopes::{Effective, Effectives},
+    short::{Basis, Shorts},
     sources, trie,
 };
 use crate::{
@@ -119,14 +120,15 @@ fn build(
 
     let actions = Rules::new(config, orders, effectives.all()).actions().map_err(|_many| too_many(config))?;
     let root = trie::put(&mut cells, &actions.prefixes).map_err(full)?;
-    let vectors: Vec<u64> = actions.vectors.iter().map(|vector| vector.0).collect();
-    let vectors = cells.put(&vectors).map_err(full)?;
+    let numbered: Vec<u64> = actions.vectors.iter().map(|vector| vector.0).collect();
+    let vectors = cells.put(&numbered).map_err(full)?;
 
     let mut states = States::default();
     let world = plan::world(&mut cells, &mut states).map_err(full)?;
     let profiles = cells.room(effectives.all().len() * PROFILE_CELLS as usize).map_err(full)?;
     let rules = Rules::new(config, orders, effectives.all());
     let mut plans: HashMap<usize, u64> = HashMap::new();
+    let mut shorts = Shorts::default();
     for (number, effective) in effectives.all().iter().enumerate() {
         let Some(profile) = config.profiles.get(effective.profile) else { continue };
         let base = profiles + number as u32 * PROFILE_CELLS;
@@ -143,9 +145,12 @@ fn build(
         let dial = dial.put(&mut cells, &mut states).map_err(full)?;
         cells.set(base + DIAL_RULES, dial);
         cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
-        let row: Vec<u64> = actions.rows.get(number).into_iter().flatten().map(|action| action.0).collect();
-        let row = cells.put(&row).map_err(full)?;
+        let actions_of: Vec<u64> = actions.rows.get(number).into_iter().flatten().map(|action| action.0).collect();
+        let row = cells.put(&actions_of).map_err(full)?;
         cells.set(base + ACTIONS, u64::from(row));
+        let basis = Basis { plan, dial, root, vectors: &numbered, row: &actions_of };
+        let short = shorts.put(&mut cells, &basis).map_err(full)?;
+        cells.set(base + SHORT, u64::from(short));
         for class in Class::ALL {
             cells.set(base + CLASS_ACTIONS + class as u32, rules.class_action(effective, class).0);
         }

@@ -10,6 +10,7 @@ mod matching;
 mod plan;
 mod say;
 mod scopes;
+mod short;
 mod sources;
 mod trie;
 

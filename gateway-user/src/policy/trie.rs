@@ -54,28 +54,37 @@ pub(super) fn put(cells: &mut Cells, prefixes: &[(Key, u16)]) -> Result<u32, Ful
             vector = own;
             range = &range[1..];
         }
-        let mut digits = 0u16;
         let mut children = Vec::with_capacity(10);
+        let mut bounds = None;
         while let Some(&(key, _)) = range.first() {
             let symbol = key.symbol(depth);
             let (same, others) = range.split_at(range.partition_point(|(key, _)| key.symbol(depth) <= symbol));
-            digits |= 1 << (symbol - 1);
-            children.push(same);
+            let digit = symbol as u32 - 1;
+            bounds = Some((bounds.map_or(digit, |(first, _)| first), digit));
+            children.push((digit, same));
             range = others;
         }
-        let first = if children.is_empty() { 0 } else { cells.room(children.len())? };
-        cells.set(at, Node::new(first, digits, vector).0);
-        waiting.extend(children.into_iter().zip(first..).map(|(same, child)| (same, depth + 1, child)));
+        let Some((first, last)) = bounds else {
+            cells.set(at, Node::new(0, 0, 0, vector).0);
+            continue;
+        };
+        let count = last - first + 1;
+        let place = cells.room(count as usize)?;
+        cells.set(at, Node::new(place, first, count, vector).0);
+        waiting.extend(children.into_iter().map(|(digit, same)| (same, depth + 1, place + digit - first)));
     }
     Ok(root)
 }
 
 /// The node of `digits`, if the trie has one.
 pub(super) fn node(cells: &Cells, root: u32, digits: &str) -> Option<u32> {
-    digits
-        .bytes()
-        .filter(u8::is_ascii_digit)
-        .try_fold(root, |at, digit| Node(cells.get(at)).child(u32::from(digit - b'0')))
+    digits.bytes().filter(u8::is_ascii_digit).try_fold(root, |at, digit| child(cells, at, u32::from(digit - b'0')))
+}
+
+/// The child of the node at `at` for a digit, if it has one.
+pub(super) fn child(cells: &Cells, at: u32, digit: u32) -> Option<u32> {
+    let child = Node(cells.get(at)).child(digit);
+    (cells.get(child) != 0).then_some(child)
 }
 
 #[cfg(test)]
