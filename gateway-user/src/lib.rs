@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod diff;
 pub mod doctor;
 pub mod engine;
 pub mod kernel;

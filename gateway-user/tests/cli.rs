@@ -192,6 +192,64 @@ fn a_reload_is_whole_or_not_at_all() {
 }
 
 #[test]
+fn diff_says_in_words_what_a_file_would_change() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("new.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, support::POLICY).unwrap();
+    let output = daemon.tollgate(&["diff", path]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "nothing would change\n"), "{output:?}");
+
+    let changed = support::POLICY.replace("\"enforce\"", "\"monitor\"").replace("\"SL\"", "\"LV\", \"+881\"");
+    std::fs::write(&file, &changed).unwrap();
+    let output = daemon.tollgate(&["diff", path]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (1, ""), "{output:?}");
+    let text = stdout(&output);
+    for needle in [
+        "mode: enforce -> monitor",
+        "LV: allow -> block, Latvia, +371 (profile default, new.toml:12)",
+        "SL: block -> allow, Sierra Leone, +232 (profile lobby, tollgate.toml:12)",
+        "+881: block, as before",
+    ] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    let output = daemon.tollgate(&["diff", path, "--json"]);
+    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().unwrap();
+    assert_eq!((&last["same"], &last["changes"]), (&json!(false), &json!(lines.len() - 1)));
+    let keys: Vec<&str> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["after", "before", "country", "note", "part", "place", "what"]);
+    assert_eq!(daemon.json(&["status", "--json"])[0]["mode"], "enforce", "nothing was changed");
+
+    std::fs::write(&file, "mode = \"enfroce\"").unwrap();
+    let output = daemon.tollgate(&["diff", path]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (2, ""));
+    assert!(stderr(&output).contains("new.toml:1: mode: \"enfroce\""), "{}", stderr(&output));
+}
+
+#[test]
+fn diff_of_two_files_needs_no_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("none.sock");
+    let (old, new) = (dir.path().join("old.toml"), dir.path().join("new.toml"));
+    std::fs::write(&old, support::POLICY).unwrap();
+    let list: Vec<String> = (0..1000).map(|number| format!("+2327{number:03}")).collect();
+    std::fs::write(dir.path().join("list.txt"), list.join("\n")).unwrap();
+    let longer = support::POLICY.replace("block = [\"SL\"]", "allow = [\"SL\"]\nblock_files = [\"list.txt\"]");
+    std::fs::write(&new, longer).unwrap();
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    let output = tollgate(&nowhere, &["diff", new, "--config", old]);
+    assert_eq!(code(&output), 1, "{output:?}");
+    let text = stdout(&output);
+    assert!(text.lines().count() < 100 && text.contains("profile.default: and 961 more; --json shows all"), "{text}");
+    let output = tollgate(&nowhere, &["diff", new, "--config", old, "--json"]);
+    assert_eq!(stdout(&output).lines().count(), 2 * 1001 + 1);
+    assert_eq!(code(&tollgate(&nowhere, &["diff", old, "--config", old])), 0);
+    assert_eq!(code(&tollgate(&nowhere, &["diff", new])), 3, "no daemon");
+    assert_eq!(code(&tollgate(&nowhere, &["diff", new, "--config", "no-such.toml"])), 2);
+}
+
+#[test]
 fn events_arrive_masked() {
     let daemon = Daemon::start();
     let mut following = Command::new(env!("CARGO_BIN_EXE_tollgate"))

@@ -73,6 +73,8 @@ Examples:
   tollgate check new.toml && sudo mv new.toml /etc/tollgate/tollgate.toml && sudo tollgate reload
 Ends 1 if the policy would not load.")]
     Check(CheckArgs),
+    /// What a policy file would change: against the policy in force, or against another file
+    Diff(super::diff::DiffArgs),
     /// Stop calls to a destination or from a source, in either mode
     #[command(after_help = BLOCK_EXAMPLES)]
     Block(OrderArgs),

@@ -4,6 +4,7 @@ pub mod args;
 mod check;
 mod counters;
 mod detach;
+pub mod diff;
 mod doctor;
 mod events;
 mod explain;
@@ -60,6 +61,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
     match &cli.command {
         Command::Run(args) => run::run(args, places, starter(places), out),
         Command::Check(args) => check::run(args, out),
+        Command::Diff(args) => diff::run(args, places, out),
         Command::Block(args) => order::run(OrderRule::Block, args, places, out),
         Command::Allow(args) => order::run(OrderRule::Allow, args, places, out),
         Command::Undo(args) => undo::run(args, places, out),

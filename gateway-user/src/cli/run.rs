@@ -58,12 +58,14 @@ impl RunArgs {
     pub fn override_policy(&self, mut config: Config) -> Config {
         if !self.iface.is_empty() {
             config.interfaces.clone_from(&self.iface);
+            config.overridden.interfaces = true;
         }
         match self.mode {
             Some(ModeArg::Monitor) => config.mode = Mode::Monitor,
             Some(ModeArg::Enforce) => config.mode = Mode::Enforce,
             None => {}
         }
+        config.overridden.mode |= self.mode.is_some();
         config
     }
 }

@@ -6,12 +6,14 @@ mod keys;
 mod limit;
 mod list;
 mod model;
+mod named;
 mod network;
 mod problem;
 mod profile;
 mod region;
 mod section;
 mod site;
+pub mod snapshot;
 mod syntax;
 mod values;
 
@@ -125,6 +127,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         emergency_unproved,
         ceiling_unproved,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
+        overridden: Overridden::default(),
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Command {
     },
     /// Reads the policy file again: all of it or nothing.
     Reload {},
+    /// The policy in force, whole: streams the lines of `config::snapshot`.
+    Policy {},
     /// What would happen now to a call.
     Explain {
         /// A number or a URI.

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::Role,
     daemon::{Event, Explanation, InterfaceState},
     orders::Order,
 };
@@ -47,13 +46,9 @@ pub struct InterfaceView {
 
 impl From<InterfaceState> for InterfaceView {
     fn from(state: InterfaceState) -> Self {
-        let role = match state.role {
-            Role::Wan => "wan",
-            Role::Lan => "lan",
-        };
         Self {
             name: state.name,
-            role: role.into(),
+            role: state.role.as_str().into(),
             attach: state.attach.as_str().into(),
             link: state.link.as_str().into(),
         }

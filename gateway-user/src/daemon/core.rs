@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 use super::{ActiveOrder, Applied, Event, Gateway, listing};
 use crate::{
-    config::{Config, Mode},
+    config::{Config, snapshot},
     control::{
         Answer,
         protocol::{Command, ErrorView},
@@ -112,6 +112,9 @@ impl Core {
                 let lines = listing::lines(&self.config, orders, kind);
                 return (Answer::Lines(Box::new(lines)), flow);
             }
+            Command::Policy {} => {
+                return (Answer::Lines(Box::new(snapshot::lines(Arc::clone(&self.config)))), flow);
+            }
             Command::Block(order) => self.give(super::OrderRule::Block, order, who).and_then(|view| reply(&view)),
             Command::Allow(order) => self.give(super::OrderRule::Allow, order, who).and_then(|view| reply(&view)),
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
@@ -141,10 +144,7 @@ impl Core {
     /// What `status` shows.
     pub fn status(&self) -> StatusView {
         StatusView {
-            mode: match self.config.mode {
-                Mode::Monitor => "monitor".into(),
-                Mode::Enforce => "enforce".into(),
-            },
+            mode: self.config.mode.as_str().into(),
             floor: self.config.floor,
             interfaces: self.gateway.interfaces().into_iter().map(Into::into).collect(),
             policy: PolicyView {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gateway_common::Class;
 
 use crate::{
-    config::{Answer, Config, Entry, Limit, Over, Profile, Trunk},
+    config::{Answer, Config, Entry, Limit, Profile, Trunk},
     control::{protocol::ListKind, views::ListView},
     orders::{Action, Order, Scope},
     what::What,
@@ -96,13 +96,9 @@ fn of_entry(profile: &Profile, index: usize) -> ListView {
 fn of_profile(profile: &Profile) -> Vec<ListView> {
     let place = format!("[profile.{}]", profile.name);
     let classes = Class::ALL.into_iter().filter_map(|class| {
-        let action = match profile.class[class as usize] {
-            Answer::Allow => return None,
-            Answer::Monitor => "monitor",
-            Answer::Block => "block",
-            Answer::AsInternational => "as-international",
-        };
-        Some(of_file("class", class.as_str().into(), action, Some(&profile.name), &place))
+        let answer = profile.class[class as usize];
+        (answer != Answer::Allow)
+            .then(|| of_file("class", class.as_str().into(), answer.as_str(), Some(&profile.name), &place))
     });
     let sources = profile
         .sources
@@ -117,18 +113,12 @@ fn of_trunk(trunk: &Trunk) -> Vec<ListView> {
 }
 
 fn of_limit(config: &Config, limit: &Limit) -> Vec<ListView> {
-    let action = match limit.over {
-        Over::Drop => "drop",
-        Over::Ban => "ban",
-        Over::Suspend => "suspend",
-        Over::Warn => "warn",
-    };
     let place = format!("[limit.{}]", limit.name);
     config
         .profiles
         .iter()
         .filter(|profile| profile.limits.contains(&limit.name))
-        .map(|profile| of_file("limit", limit.name.clone(), action, Some(&profile.name), &place))
+        .map(|profile| of_file("limit", limit.name.clone(), limit.over.as_str(), Some(&profile.name), &place))
         .collect()
 }
 

@@ -18,7 +18,7 @@ use super::{
     say::Say,
 };
 use crate::{
-    config::{Answer, Config, Mode},
+    config::{Config, Mode},
     daemon::{ActiveOrder, ExplainStep, Explanation},
     engine::host::HostEngine,
     numbering, replay,
@@ -241,12 +241,7 @@ impl Call<'_> {
             return format!("{} at {}{reason}{acts}", ruling(say, &entry.what), entry.place);
         }
         let class = self.called.class;
-        let answer = match self.called.profile.class[class as usize] {
-            Answer::Allow => "allow",
-            Answer::Monitor => "monitor",
-            Answer::Block => "block",
-            Answer::AsInternational => "as-international",
-        };
+        let answer = self.called.profile.class[class as usize].as_str();
         match class {
             Class::None | Class::Emergency => "no rule concerns it".to_owned(),
             _ => format!(

@@ -1,6 +1,7 @@
 //! The policy compiler: policy file and orders in, the array that the kernel decides by out.
 
 mod actions;
+mod answers;
 mod automaton;
 mod cells;
 mod compile;
@@ -13,5 +14,6 @@ mod scopes;
 mod sources;
 mod trie;
 
+pub(crate) use answers::Answers;
 pub use compile::{CompileErrors, PolicyImage, compile};
 pub use explain::explain;
