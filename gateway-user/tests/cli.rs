@@ -192,6 +192,30 @@ fn a_reload_is_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_reload_on_trial_says_how_to_keep_it() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("tollgate.toml");
+    std::fs::write(&file, support::POLICY.replace("enforce", "monitor")).unwrap();
+    let output = daemon.tollgate(&["reload", "--confirm", "90s"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    for needle in ["until", "(1m 30s)", "tollgate confirm", "comes back by itself"] {
+        assert!(stdout(&output).contains(needle), "{needle}: {}", stdout(&output));
+    }
+    let status = stdout(&daemon.tollgate(&["status"]));
+    assert!(status.contains("the policy is on trial by") && status.contains("`tollgate confirm` until"), "{status}");
+    assert_eq!(daemon.json(&["status", "--json"])[0]["confirm"]["state"], "waiting");
+    assert_eq!(daemon.json(&["confirm", "--json"])[0]["ok"], true);
+    assert_eq!(daemon.json(&["status", "--json"])[0]["confirm"], Value::Null);
+    let output = daemon.tollgate(&["confirm"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("nothing waits to be confirmed"), "{output:?}");
+    assert_eq!(daemon.json(&["reload", "--confirm", "--json"])[0]["confirm"], "tollgate confirm");
+    for wrong in ["1s", "2d", "soon"] {
+        assert_eq!(code(&daemon.tollgate(&["reload", "--confirm", wrong])), 2, "{wrong}");
+    }
+}
+
+#[test]
 fn diff_says_in_words_what_a_file_would_change() {
     let daemon = Daemon::start();
     let file = daemon.dir.path().join("new.toml");

@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 
 use gateway_user::{
+    config::Mode,
     control::{
         Answer,
         protocol::{Command, ErrorView, NewOrder},
@@ -116,7 +117,7 @@ fn what_does_not_compile_or_load_is_not_kept() {
     assert!(error.message.contains("the kernel says no") && error.message.contains("nothing was changed"), "{error}");
     let undo = Command::Undo { order: 1, reason: None };
     assert!(ask(&mut core, undo).is_err());
-    assert!(ask(&mut core, Command::Reload {}).is_err());
+    assert!(ask(&mut core, Command::Reload { confirm: None }).is_err());
     board.lock().unwrap().fail_apply = false;
 
     assert_eq!(active(&board), [1]);
@@ -128,6 +129,178 @@ fn what_does_not_compile_or_load_is_not_kept() {
     assert_eq!(active(&board), [1]);
     let next = ask(&mut core, block("+882", None)).unwrap();
     assert_eq!(next["order"], 4, "numbers of orders that failed are not used again");
+}
+
+fn write(dir: &Path, mode: &str) {
+    std::fs::write(dir.join("tollgate.toml"), POLICY.replace("enforce", mode)).unwrap();
+}
+
+/// A daemon in enforce mode, the file saying monitor, reloaded with a minute to confirm.
+fn on_trial(dir: &Path, board: &Shared) -> Core {
+    board.lock().unwrap().now = Some(at(0));
+    let mut core = start(dir, board);
+    write(dir, "monitor");
+    let changed = ask(&mut core, Command::Reload { confirm: Some(60) }).unwrap();
+    assert_eq!((&changed["confirm"], &changed["expires"]), (&"tollgate confirm".into(), &at(60).to_string().into()));
+    assert_eq!(mode(board), Some(Mode::Monitor));
+    core
+}
+
+fn mode(board: &Shared) -> Option<Mode> {
+    board.lock().unwrap().mode
+}
+
+fn state(core: &mut Core) -> Value {
+    ask(core, Command::Status {}).unwrap()["confirm"]["state"].clone()
+}
+
+/// Starts over what a crash left, without writing the policy file.
+fn again(dir: &Path, board: &Shared) -> Core {
+    Core::start(&dir.join("state"), parts(dir, board)()).unwrap()
+}
+
+#[test]
+fn a_reload_that_nobody_confirms_goes_back_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    let mut core = on_trial(dir.path(), &board);
+    assert_eq!((core.next_expiry(), state(&mut core)), (Some(at(60)), "waiting".into()));
+    ask(&mut core, block("+881", None)).unwrap();
+    board.lock().unwrap().now = Some(at(59));
+    core.tick();
+    assert_eq!(mode(&board), Some(Mode::Monitor));
+    board.lock().unwrap().now = Some(at(60));
+    core.tick();
+    assert_eq!((mode(&board), active(&board)), (Some(Mode::Enforce), vec![1]), "the order stays");
+    assert_eq!((core.next_expiry(), state(&mut core)), (None, "returned".into()));
+    let late = ask(&mut core, Command::Confirm {}).unwrap_err();
+    assert!(late.message.contains("the former policy is back"), "{late}");
+    drop(core);
+
+    // The file still says what was not confirmed: only a reload takes it.
+    board.lock().unwrap().now = Some(at(0));
+    let mut core = again(dir.path(), &board);
+    assert_eq!((mode(&board), state(&mut core)), (Some(Mode::Enforce), "returned".into()));
+    ask(&mut core, Command::Reload { confirm: None }).unwrap();
+    assert_eq!((mode(&board), state(&mut core)), (Some(Mode::Monitor), Value::Null));
+    drop(core);
+    drop(again(dir.path(), &board));
+    assert_eq!(mode(&board), Some(Mode::Monitor));
+}
+
+#[test]
+fn a_confirmed_reload_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    let mut core = on_trial(dir.path(), &board);
+    ask(&mut core, Command::Confirm {}).unwrap();
+    let nothing = ask(&mut core, Command::Confirm {}).unwrap_err();
+    assert!(nothing.message.contains("nothing waits"), "{nothing}");
+    board.lock().unwrap().now = Some(at(61));
+    core.tick();
+    drop(core);
+    drop(again(dir.path(), &board));
+    assert_eq!(mode(&board), Some(Mode::Monitor));
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("state")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["orders.redb"]);
+}
+
+#[test]
+fn a_daemon_that_crashes_on_trial_goes_back_in_time_all_the_same() {
+    for (second, mode_then, state_then) in [
+        (30, Mode::Monitor, "waiting"),
+        (60, Mode::Enforce, "returned"),
+        (9_999, Mode::Enforce, "returned"),
+        (-3600, Mode::Enforce, "returned"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let board = Shared::default();
+        drop(on_trial(dir.path(), &board));
+        board.lock().unwrap().now = Some(at(second));
+        let mut core = again(dir.path(), &board);
+        assert_eq!((mode(&board), state(&mut core)), (Some(mode_then), state_then.into()), "at {second}");
+        board.lock().unwrap().now = Some(at(60));
+        core.tick();
+        assert_eq!(mode(&board), Some(Mode::Enforce), "at {second}");
+    }
+    // A policy on trial that is gone or wrong when the daemon starts again cannot be tried any longer.
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    drop(on_trial(dir.path(), &board));
+    write(dir.path(), "enfroce");
+    let mut core = again(dir.path(), &board);
+    assert_eq!((mode(&board), state(&mut core)), (Some(Mode::Enforce), "returned".into()));
+}
+
+#[test]
+fn a_second_trial_goes_back_to_what_was_confirmed_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    let mut core = on_trial(dir.path(), &board);
+    board.lock().unwrap().now = Some(at(50));
+    ask(&mut core, Command::Reload { confirm: Some(60) }).unwrap();
+    board.lock().unwrap().now = Some(at(70));
+    core.tick();
+    assert_eq!(mode(&board), Some(Mode::Monitor));
+    board.lock().unwrap().now = Some(at(110));
+    core.tick();
+    assert_eq!(mode(&board), Some(Mode::Enforce));
+}
+
+#[test]
+fn a_reload_on_trial_that_fails_leaves_everything_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    board.lock().unwrap().now = Some(at(0));
+    let mut core = start(dir.path(), &board);
+    write(dir.path(), "monitor");
+    for confirm in [0, 4, 86_401, u64::MAX] {
+        assert!(ask(&mut core, Command::Reload { confirm: Some(confirm) }).is_err(), "{confirm}");
+    }
+    board.lock().unwrap().fail_apply = true;
+    assert!(ask(&mut core, Command::Reload { confirm: Some(60) }).is_err());
+    board.lock().unwrap().fail_apply = false;
+    board.lock().unwrap().fail_check = true;
+    assert!(ask(&mut core, Command::Reload { confirm: Some(60) }).is_err());
+    board.lock().unwrap().fail_check = false;
+    assert_eq!((mode(&board), state(&mut core)), (Some(Mode::Enforce), Value::Null));
+    assert_eq!(std::fs::read_dir(dir.path().join("state")).unwrap().count(), 1, "nothing is kept");
+
+    // A return that the kernel refuses is tried again.
+    ask(&mut core, Command::Reload { confirm: Some(60) }).unwrap();
+    board.lock().unwrap().now = Some(at(60));
+    board.lock().unwrap().fail_apply = true;
+    core.tick();
+    assert_eq!((mode(&board), core.next_expiry()), (Some(Mode::Monitor), None));
+    assert!(ask(&mut core, Command::Confirm {}).is_err(), "it is too late");
+    board.lock().unwrap().fail_apply = false;
+    core.tick();
+    assert_eq!(mode(&board), Some(Mode::Enforce));
+}
+
+#[test]
+fn a_former_policy_that_cannot_be_read_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    drop(on_trial(dir.path(), &board));
+    let generation = board.lock().unwrap().generation;
+    let file = dir.path().join("state/unconfirmed-policy.jsonl");
+    std::fs::write(&file, "{}").unwrap();
+    let refused = Core::start(&dir.path().join("state"), parts(dir.path(), &board)()).err().unwrap();
+    assert!(format!("{refused:#}").contains("what the kernel enforces stays as it is"), "{refused:#}");
+    assert_eq!(board.lock().unwrap().generation, generation, "the gateway was not touched");
+}
+
+#[test]
+fn detach_forgets_the_former_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    let mut core = on_trial(dir.path(), &board);
+    ask(&mut core, Command::Detach {}).unwrap();
+    drop(core);
+    board.lock().unwrap().now = Some(at(61));
+    let mut core = again(dir.path(), &board);
+    assert_eq!((mode(&board), state(&mut core)), (Some(Mode::Monitor), Value::Null));
 }
 
 #[test]

@@ -131,7 +131,13 @@ or .cap; with --sip those that end in .sip or .dat, or all files where none does
 Ends 0 whatever the verdicts, 1 if a file cannot be read to its end.")]
     Replay(ReplayArgs),
     /// Read the policy file again: all of it or nothing
-    Reload(JsonArgs),
+    #[command(after_help = "\
+Examples:
+  tollgate reload                 at once, to stay
+  tollgate reload --confirm 60s   on trial: the former policy comes back unless `tollgate confirm` comes within 60 s")]
+    Reload(ReloadArgs),
+    /// Let a policy that was reloaded with --confirm stay
+    Confirm(JsonArgs),
     /// What this machine, its kernel and its network cards lack, and what to do about it
     #[command(after_help = "\
 Examples:
@@ -256,6 +262,17 @@ pub struct UndoArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct JsonArgs {
     /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reload`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ReloadArgs {
+    /// Go back to the former policy after this time (5s to 1d) unless `tollgate confirm` comes
+    #[arg(long, value_name = "TIME", value_parser = crate::config::duration, num_args = 0..=1, default_missing_value = "60s")]
+    pub confirm: Option<std::time::Duration>,
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -73,6 +73,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, places, out),
         Command::Replay(args) => replay::run(args, out),
         Command::Reload(args) => reload::run(*args, places, out),
+        Command::Confirm(args) => reload::confirm(*args, places, out),
         Command::Doctor(args) => doctor::run(args, places, out),
         Command::Trace(args) => trace::run(*args, places, out),
         Command::Detach(args) => detach::run(*args, places, out),

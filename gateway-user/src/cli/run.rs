@@ -54,7 +54,7 @@ pub enum ModeArg {
 }
 
 impl RunArgs {
-    /// The policy as the command line changes it; at every reload too.
+    /// The policy as the command line changes it; at every reload too, and where the daemon goes back to a former policy.
     pub fn override_policy(&self, mut config: Config) -> Config {
         if !self.iface.is_empty() {
             config.interfaces.clone_from(&self.iface);
@@ -72,7 +72,7 @@ impl RunArgs {
 
 /// Runs the daemon until it is told to stop. `start` loads the filter, puts policy and orders in force and attaches.
 pub fn run(args: &RunArgs, places: &Places, start: Starter, out: &mut Out) -> Result<(), Failure> {
-    let policy = args.clone();
+    let (policy, adjusted) = (args.clone(), args.clone());
     let load = move || {
         let (config, warnings) = config::load(&policy.config)?;
         for warning in warnings {
@@ -80,7 +80,8 @@ pub fn run(args: &RunArgs, places: &Places, start: Starter, out: &mut Out) -> Re
         }
         Ok(policy.override_policy(config))
     };
-    serve(args, places, Parts { load: Box::new(load), start, clock: Box::new(Timestamp::now) }, out)
+    let adjust = Box::new(move |config| adjusted.override_policy(config));
+    serve(args, places, Parts { load: Box::new(load), adjust, start, clock: Box::new(Timestamp::now) }, out)
 }
 
 fn serve(args: &RunArgs, places: &Places, parts: Parts, out: &mut Out) -> Result<(), Failure> {

@@ -45,7 +45,13 @@ pub enum Command {
         reason: Option<String>,
     },
     /// Reads the policy file again: all of it or nothing.
-    Reload {},
+    Reload {
+        /// So many seconds to confirm in, after which the former policy comes back.
+        #[serde(default)]
+        confirm: Option<u64>,
+    },
+    /// Lets the policy that waits for it stay.
+    Confirm {},
     /// The policy in force, whole: streams the lines of `config::snapshot`.
     Policy {},
     /// What would happen now to a call.

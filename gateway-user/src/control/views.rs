@@ -21,6 +21,9 @@ pub struct StatusView {
     pub interfaces: Vec<InterfaceView>,
     /// The policy in force.
     pub policy: PolicyView,
+    /// A reload that wants, or wanted, to be confirmed; null where the policy of the file stays.
+    #[serde(default)]
+    pub confirm: Option<ConfirmView>,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.
@@ -29,6 +32,19 @@ pub struct StatusView {
     pub version: String,
     /// When the daemon started.
     pub started: Timestamp,
+}
+
+/// A reload that wants, or wanted, to be confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmView {
+    /// `waiting`: the new policy is in force until its time is over; `returned`: the former one is in force again.
+    pub state: String,
+    /// When the reload was asked for.
+    pub since: Timestamp,
+    /// When its time is over, or was.
+    pub until: Timestamp,
+    /// Who asked.
+    pub who: String,
 }
 
 /// An interface of `status`.
@@ -156,6 +172,9 @@ pub struct ChangedView {
     pub in_force: Timestamp,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// The command that lets it stay; null where it stays anyway.
+    #[serde(default)]
+    pub confirm: Option<String>,
     /// What still wins over it.
     pub overridden_by: Vec<String>,
     /// What is odd about the policy now in force.

@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,7 +14,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::{ActiveOrder, Applied, Event, Gateway, listing};
+use super::{
+    ActiveOrder, Applied, Event, Gateway,
+    former::{self, Former},
+    listing,
+};
 use crate::{
     config::{Config, snapshot},
     control::{
@@ -33,6 +38,8 @@ const RECENT_EVENTS: usize = 1000;
 pub type Clock = Box<dyn Fn() -> Timestamp>;
 /// Reads and validates the policy file.
 pub type Loader = Box<dyn Fn() -> anyhow::Result<Config>>;
+/// Changes a policy that was kept as the command line says.
+pub type Adjuster = Box<dyn Fn(Config) -> Config>;
 /// Loads the filter, puts policy and orders in force, attaches.
 pub type Starter = Box<dyn FnOnce(&Config, &[ActiveOrder]) -> anyhow::Result<(Box<dyn Gateway>, Applied)>>;
 
@@ -40,6 +47,8 @@ pub type Starter = Box<dyn FnOnce(&Config, &[ActiveOrder]) -> anyhow::Result<(Bo
 pub struct Parts {
     /// Reads and validates the policy file, at the start and at every reload.
     pub load: Loader,
+    /// Makes the command line hold for a policy that the daemon kept, as `load` does for the file.
+    pub adjust: Adjuster,
     /// Loads the filter, puts policy and orders in force, attaches: in this order, so that no packet meets half of it.
     pub start: Starter,
     /// Where the time is read.
@@ -55,8 +64,11 @@ pub struct Core {
     /// What [`Gateway::apply`] last put in force, and with which orders.
     pub(super) applied: Applied,
     pub(super) in_force: Vec<ActiveOrder>,
+    /// The policy to go back to, or that it went back to.
+    pub(super) former: Option<Former>,
+    pub(super) state_dir: PathBuf,
     pub(super) clock: Clock,
-    load: Loader,
+    pub(super) load: Loader,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -76,24 +88,31 @@ impl Core {
     /// Opens the store in `state_dir`, reads the policy and puts both in force.
     pub fn start(state_dir: &Path, parts: Parts) -> anyhow::Result<Self> {
         let (store, mut book) = Store::open(state_dir)?;
-        let config = (parts.load)()?;
         let now = (parts.clock)();
+        let former = former::open(state_dir)?;
+        let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
         book.put(&book.newly_expired(now));
         let in_force = book.active(now);
         let (gateway, applied) = (parts.start)(&config, &in_force)?;
-        Ok(Self {
+        let mut core = Self {
             gateway,
             config: Arc::new(config),
             store,
             book,
             applied,
             in_force,
+            former,
+            state_dir: state_dir.to_owned(),
             clock: parts.clock,
             load: parts.load,
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
-        })
+        };
+        if goes_back {
+            core.note_return();
+        }
+        Ok(core)
     }
 
     /// Carries out one command of `who`.
@@ -118,7 +137,10 @@ impl Core {
             Command::Block(order) => self.give(super::OrderRule::Block, order, who).and_then(|view| reply(&view)),
             Command::Allow(order) => self.give(super::OrderRule::Allow, order, who).and_then(|view| reply(&view)),
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
-            Command::Reload {} => self.reload().map_err(refused).and_then(|view| reply(&view)),
+            Command::Reload { confirm } => {
+                self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
+            }
+            Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
             Command::Explain { input, from } => self
                 .gateway
                 .explain(&input, from)
@@ -155,6 +177,7 @@ impl Core {
                 in_force: self.applied.in_force,
                 warnings: self.applied.warnings.clone(),
             },
+            confirm: self.trial(),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -189,23 +212,11 @@ impl Core {
         Ok(view)
     }
 
-    /// Reads the policy file again and puts it in force, whole or not at all.
-    pub fn reload(&mut self) -> anyhow::Result<ChangedView> {
-        let now = (self.clock)();
-        let config = (self.load)()?;
-        let orders = self.book.active(now);
-        let applied = self.gateway.apply(&config, &orders)?;
-        self.config = Arc::new(config);
-        self.took(applied, orders);
-        let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());
-        tracing::info!(%file, generation = self.applied.generation, "policy reloaded");
-        Ok(self.changed(None, format!("reload {file}"), now))
-    }
-
-    /// Ends the orders whose time has run out. Called at their time and now and then, since clocks jump; what could not
-    /// be put in force is tried again at the next call.
+    /// Ends the orders, and the trial of a policy, whose time has run out. Called at their time and now and then, since
+    /// clocks jump; what could not be put in force is tried again at the next call.
     pub fn tick(&mut self) {
         let now = (self.clock)();
+        self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
             self.book.put(&expired);
@@ -232,7 +243,8 @@ impl Core {
 
     /// When [`Core::tick`] has something to do.
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.book.next_expiry((self.clock)())
+        let now = self.now();
+        [self.book.next_expiry(now), self.trial_end(now)].into_iter().flatten().min()
     }
 
     /// Now, as the daemon sees it.
@@ -271,10 +283,12 @@ impl Core {
         let now = (self.clock)();
         self.gateway.detach()?;
         tracing::warn!(who, "detached: nothing is filtered any more");
+        // Whoever starts again after this means the file.
+        let left = self.former.take().and_then(|_| self.forget().err());
         Ok(ChangedView {
             generation: None,
             in_force: (self.clock)(),
-            warnings: Vec::new(),
+            warnings: left.into_iter().collect(),
             undo: Some("tollgate run".into()),
             ..self.changed(None, "detach".into(), now)
         })
@@ -298,9 +312,34 @@ impl Core {
             since,
             in_force: self.applied.in_force,
             expires: None,
+            confirm: None,
             overridden_by: Vec::new(),
             warnings: self.applied.warnings.clone(),
             undo: order.map(|order| format!("tollgate undo {order}")),
+        }
+    }
+}
+
+/// The policy to start with, and whether that is going back: the file's, unless a reload of it was not confirmed.
+fn policy_of_start(parts: &Parts, former: Option<&Former>, now: Timestamp) -> anyhow::Result<(Config, bool)> {
+    let Some(former) = former else { return Ok(((parts.load)()?, false)) };
+    let kept = || (parts.adjust)((*former.config).clone());
+    let until = former.trial.until;
+    if former.returned {
+        tracing::warn!("the last reload was not confirmed: the former policy is in force until `tollgate reload`");
+        return Ok((kept(), false));
+    }
+    if former.trial.is_over(now) {
+        tracing::warn!("a reload was not confirmed by {until}: the former policy comes back in force");
+        return Ok((kept(), true));
+    }
+    match (parts.load)() {
+        Ok(config) => Ok((config, false)),
+        Err(error) => {
+            tracing::error!(
+                "the policy on trial until {until} no longer loads, so the former one comes back in force: {error:#}"
+            );
+            Ok((kept(), true))
         }
     }
 }

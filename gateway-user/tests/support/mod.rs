@@ -236,6 +236,7 @@ pub(crate) fn parts(dir: &Path, board: &Shared) -> impl FnOnce() -> Parts + Send
     let (file, starter, clock) = (dir.join("tollgate.toml"), Arc::clone(board), Arc::clone(board));
     move || Parts {
         load: Box::new(move || Ok(config::load(&file)?.0)),
+        adjust: Box::new(|config| config),
         start: Box::new(move |config, orders| Ok(Fake::start(&starter, config, orders))),
         clock: Box::new(move || clock.lock().unwrap().now.unwrap_or_else(Timestamp::now)),
     }
