@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     Entry, Limit, Network, Profile, Trunk,
     keys::{nearest, shown},
+    overlap,
     problem::{Complaint, Report},
     profile::Written,
     region::emergency_numbers,
@@ -85,10 +86,13 @@ pub(super) fn profiles(report: &mut Report<'_>, written: &[Written], merged: &[P
         let message = format!("{} profiles, and the kernel can tell {MOST_PROFILES} apart", written.len());
         report.problem(&extra.span, Complaint::new(message, "give sources with the same rules one profile"));
     }
-    for profile in merged {
+    for (profile, written) in merged.iter().zip(written) {
         emergency(report, profile);
         contradictions(report, profile);
         own_side(report, profile, own_numbers);
+        // What a profile inherits is told of where it stands.
+        let (block, allow) = (written.block.as_deref(), written.allow.as_deref());
+        overlap::entries(report, profile, block.unwrap_or_default(), allow.unwrap_or_default());
     }
 }
 

@@ -8,6 +8,7 @@ mod list;
 mod model;
 mod named;
 mod network;
+mod overlap;
 mod problem;
 mod profile;
 mod region;

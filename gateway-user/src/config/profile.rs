@@ -37,9 +37,9 @@ pub(super) struct Written {
     service_codes: Option<Vec<String>>,
     emergency: Option<Vec<String>>,
     bare_e164: Option<bool>,
-    block: Option<Vec<Entry>>,
+    pub(super) block: Option<Vec<Entry>>,
     block_files: Option<Vec<Entry>>,
-    allow: Option<Vec<Entry>>,
+    pub(super) allow: Option<Vec<Entry>>,
     pub(super) limits: Option<Vec<(Span, String)>>,
     class: [Option<Answer>; Class::ALL.len()],
 }
@@ -167,7 +167,12 @@ fn block_files(report: &mut Report<'_>, lists: &Lists<'_>, section: &Section<'_>
     })?;
     let mut out = Vec::new();
     for (span, file) in files {
+        let before = out.len();
         lists.read(report, &span, &file, &mut out);
+        if out.len() == before {
+            let message = format!("block_files: {} holds no entry in force", shown(&file));
+            report.warn(&span, Complaint::new(message, "fill it, or remove it; entries may have passed their day"));
+        }
     }
     Some(out)
 }

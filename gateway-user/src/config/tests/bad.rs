@@ -1,6 +1,6 @@
 //! Policies with something wrong: each is told with its line, its cause and its remedy.
 
-use super::{bad, read, warnings};
+use super::{super::Warning, bad, read, warnings};
 
 /// A policy, the line of its only problem, and parts of cause and remedy.
 type Case = (&'static str, usize, &'static str, &'static str);
@@ -203,6 +203,61 @@ fn warnings_tell_what_cannot_be_meant() {
             "{text}: {found:?}"
         );
     }
+    for (list, line, cause, remedy) in [
+        (
+            "block = [\"SL\", \"+23276\"]",
+            5,
+            "+23276 changes nothing: SL, at tollgate.toml:5, is in block too",
+            "remove it",
+        ),
+        ("block = [\"+232\", \"SL\"]", 5, "+232 changes nothing: SL, at tollgate.toml:5", "remove it"),
+        ("block = [\"US\",\n\"+1\"]", 5, "US changes nothing: +1, at tollgate.toml:6", "remove it"),
+        ("block = [\"+7\", \"RU\"]", 5, "RU changes nothing: +7", "remove it"),
+        ("block = [\"dial:0570\", \"dial:05\"]", 5, "dial:0570 changes nothing: dial:05", "remove it"),
+        (
+            "allow = [\"+44\", \"+4420\"]",
+            5,
+            "+4420 changes nothing: +44, at tollgate.toml:5, is in allow too",
+            "remove it",
+        ),
+        (
+            "block = [\"SL\"]\nallow = [\"+232\"]",
+            6,
+            "+232 is in allow and never decides: SL, at tollgate.toml:5, is in block",
+            "one of the two",
+        ),
+        (
+            "allow = [\"SL\"]\nblock = [\"+232\"]",
+            5,
+            "SL is in allow and never decides: +232, at tollgate.toml:6",
+            "one of the two",
+        ),
+        (
+            "block = [\"+232761234567890\"]",
+            5,
+            "+232761234567890 can never match: numbers that begin with +232 have at most",
+            "write +232",
+        ),
+        ("block = [\"AQ\"]", 5, "AQ can never match: Antarctica has no numbers", "name the prefix"),
+    ] {
+        let (_, found) = read(&format!("{site}[profile.default]\n{list}\n")).expect("it loads");
+        let right = |it: &Warning| it.0.line == line && it.0.message.contains(cause) && it.0.remedy.contains(remedy);
+        assert!(found.len() == 1 && found.iter().all(right), "{list}: {found:?}");
+    }
+    for list in [
+        "block = [\"+44\"]\nallow = [\"+4420\"]",
+        "block = [\"+44\", \"+442079\"]\nallow = [\"+4420\"]",
+        "block = [\"SL\"]\nallow = [\"+23276\"]",
+        "block = [\"KZ\"]\nallow = [\"+7\"]",
+        "block = [\"US\", \"CA\", \"+881\", \"dial:0570\", \"dial:0990\"]",
+        "block = [\"US\"]\nallow = [\"+1212555\", \"+1\"]",
+    ] {
+        let found = warnings(&format!("{site}[profile.default]\n{list}\n"));
+        assert_eq!(found, [""; 0], "{list}");
+    }
+    // What is inherited is told once, where it stands.
+    let twice = "[profile.default]\nblock = [\"SL\", \"+232\"]\n[profile.a]\nsources = [\"192.0.2.1\"]\n";
+    assert_eq!(warnings(&format!("{site}{twice}")).len(), 1);
     let found = warnings("mode = \"monitor\"");
     assert!(found.len() == 1 && found[0].starts_with("tollgate.toml: no region"), "{found:?}");
 }
