@@ -13,4 +13,5 @@ pub mod numbering;
 pub mod orders;
 pub mod policy;
 pub mod replay;
+pub mod schedule;
 pub mod what;

@@ -155,7 +155,10 @@ fn the_json_shapes_are_those_that_others_rely_on() {
     assert_eq!(find("SL")["action"], "block");
     assert_eq!(find("SL")["since"], Value::Null);
     let keys: Vec<&str> = find("SL").as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["action", "expires", "kind", "origin", "profile", "reason", "since", "value"]);
+    assert_eq!(
+        keys,
+        ["action", "active", "expires", "kind", "origin", "profile", "reason", "schedule", "since", "value"]
+    );
     assert!(daemon.json(&["list", "sources", "--json"]).iter().any(|it| it["action"] == "trunk"));
 
     for args in [&["status"][..], &["counters"], &["explain", "0570"], &["list"], &["orders"], &["events"]] {

@@ -291,6 +291,125 @@ fn a_former_policy_that_cannot_be_read_stops_the_start() {
     assert_eq!(board.lock().unwrap().generation, generation, "the gateway was not touched");
 }
 
+/// Nights and weekends in Japan: more is blocked and limited.
+const SCHEDULED: &str = r#"
+mode = "enforce"
+[interface.eth0]
+[site]
+region = "JP"
+time_zone = "Asia/Tokyo"
+holidays = ["JP"]
+[profile.default]
+block = ["SL", { what = "LV", schedule = "night" }, { what = "international", schedule = "weekend" }]
+limits = ["slow"]
+[schedule.night]
+hours = "18:00-08:00"
+[schedule.weekend]
+days = "sat-sun"
+holidays = "include"
+[limit.slow]
+key = "source"
+rate = "1/m"
+schedule = "night"
+"#;
+
+fn set(board: &Shared, time: &str) {
+    board.lock().unwrap().now = Some(time.parse().unwrap());
+}
+
+fn held(board: &Shared) -> (String, String) {
+    let board = board.lock().unwrap();
+    (board.blocked.join(" "), board.limits.join(" "))
+}
+
+#[test]
+fn schedules_begin_and_end_at_their_time_and_are_right_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    std::fs::write(dir.path().join("tollgate.toml"), SCHEDULED).unwrap();
+    // Friday; the Monday after it is a holiday.
+    set(&board, "2026-11-20T17:00:00+09:00");
+    let mut core = again(dir.path(), &board);
+    let (day, night) = (("SL".into(), String::new()), ("SL LV".into(), "slow".into()));
+    assert_eq!(held(&board), day);
+    assert_eq!(core.next_expiry(), Some("2026-11-20T18:00:00+09:00".parse().unwrap()));
+    set(&board, "2026-11-20T17:59:59+09:00");
+    core.tick();
+    assert_eq!(board.lock().unwrap().generation, 1, "nothing to do, nothing done");
+    set(&board, "2026-11-20T18:00:00+09:00");
+    core.tick();
+    assert_eq!(held(&board), night);
+    assert_eq!(core.next_expiry(), Some("2026-11-21T00:00:00+09:00".parse().unwrap()), "the weekend");
+
+    // An order, and what is refused, keep to what holds now.
+    ask(&mut core, block("+881", None)).unwrap();
+    assert_eq!(held(&board), night);
+    set(&board, "2026-11-21T08:00:00+09:00");
+    board.lock().unwrap().fail_apply = true;
+    core.tick();
+    assert_eq!(held(&board), night, "the kernel said no");
+    board.lock().unwrap().fail_apply = false;
+    core.tick();
+    assert_eq!(held(&board), day);
+    drop(core);
+
+    set(&board, "2026-11-22T23:00:00+09:00");
+    let mut core = again(dir.path(), &board);
+    assert_eq!(held(&board), night);
+    // A clock that is set back is followed.
+    set(&board, "2026-11-22T12:00:00+09:00");
+    core.tick();
+    assert_eq!(held(&board), day);
+}
+
+#[test]
+fn list_and_explain_say_which_schedule_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    std::fs::write(dir.path().join("tollgate.toml"), SCHEDULED).unwrap();
+    set(&board, "2026-11-20T17:00:00+09:00");
+    let mut core = again(dir.path(), &board);
+    let (Answer::Lines(lines), _) = core.handle(Command::List { kind: None }, "noc") else { panic!("a reply") };
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    let find = |value: &str| lines.iter().find(|it| it["value"] == value).unwrap_or_else(|| panic!("{value}"));
+    assert_eq!((&find("LV")["schedule"], &find("LV")["active"]), (&"night".into(), &false.into()));
+    assert_eq!((&find("SL")["schedule"], &find("SL")["active"]), (&Value::Null, &true.into()));
+    assert_eq!((&find("slow")["schedule"], &find("slow")["active"]), (&"night".into(), &false.into()));
+
+    ask(&mut core, block("EE", Some("2026-11-20T20:00:00+09:00".parse().unwrap()))).unwrap();
+    let explain = |core: &mut Core, number: &str, at: &str| {
+        let command = Command::Explain { input: number.into(), from: None, at: Some(at.parse().unwrap()) };
+        let view = ask(core, command).unwrap();
+        let of = |step: &str| {
+            let steps = view["steps"].as_array().unwrap();
+            steps.iter().find(|it| it["step"] == step).map(|it| it["finding"].as_str().unwrap().to_owned())
+        };
+        (view["reason"].as_str().unwrap().to_owned(), of("policy file").unwrap(), of("schedules").unwrap_or_default())
+    };
+    let (reason, file, schedules) = explain(&mut core, "+37167123456", "2026-11-20T17:00:00+09:00");
+    assert_eq!(reason, "allowed");
+    assert!(file.contains("class.international = allow"), "{file}");
+    for needle in [
+        "block LV at tollgate.toml:9 does not act by schedule night until Fri 2026-11-20 18:00:00 JST",
+        "block international at tollgate.toml:9 does not act by schedule weekend until Sat 2026-11-21 00:00:00 JST",
+        "limit.slow does not act by schedule night",
+    ] {
+        assert!(schedules.contains(needle), "{needle}: {schedules}");
+    }
+    let (reason, file, _) = explain(&mut core, "+37167123456", "2026-11-20T18:00:00+09:00");
+    assert_eq!(reason, "blocked-country");
+    assert!(file.contains("block LV (Latvia) at tollgate.toml:9, schedule night"), "{file}");
+    let (reason, file, schedules) = explain(&mut core, "+12125551234", "2026-11-23T12:00:00+09:00");
+    assert_eq!(
+        (reason.as_str(), file.as_str()),
+        ("class-international", "block international at tollgate.toml:9, schedule weekend")
+    );
+    assert!(schedules.contains("acts by schedule weekend until Tue 2026-11-24 00:00:00 JST"), "{schedules}");
+    // Orders are those of that time, too.
+    assert_eq!(explain(&mut core, "+3726123456", "2026-11-20T19:00:00+09:00").0, "order");
+    assert_eq!(explain(&mut core, "+3726123456", "2026-11-20T21:00:00+09:00").0, "allowed");
+}
+
 #[test]
 fn detach_forgets_the_former_policy() {
     let dir = tempfile::tempdir().unwrap();

@@ -118,6 +118,7 @@ Examples:
   tollgate explain 010232761234567
   tollgate explain +442071838750 --from 192.0.2.10
   tollgate explain 'sip:110@pbx.example.net' --config new.toml
+  tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
 Without a daemon and without --config, the built-in example policy answers.")]
     Explain(ExplainArgs),
     /// What a policy decides about captured packets or SIP messages; touches no interface
@@ -230,6 +231,9 @@ pub struct ReplayArgs {
     /// Policy file; without one, the built-in example of region JP in enforce mode
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The time by which schedules hold, throughout the capture; now, where it is left out
+    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
+    pub at: Option<jiff::Timestamp>,
     /// Print one JSON object a packet
     #[arg(long)]
     pub json: bool,
@@ -308,6 +312,9 @@ pub struct ExplainArgs {
     /// The source of the call; its profile applies
     #[arg(long, value_name = "ADDR")]
     pub from: Option<IpAddr>,
+    /// When the call is placed, for schedules and orders: as of --until of `block`, or a time that has passed
+    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
+    pub at: Option<jiff::Timestamp>,
     /// Policy file to ask instead of the daemon; orders are left out
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -12,6 +12,7 @@ mod overlap;
 mod problem;
 mod profile;
 mod region;
+mod schedule;
 mod section;
 mod site;
 pub mod snapshot;
@@ -101,6 +102,8 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let site = site::site(report, &top);
     let trunks = limit::trunks(report, &top, &interfaces);
     let limits = limit::limits(report, &top);
+    let calendar = schedule::calendar(report, &top, lists.today);
+    let schedules = schedule::schedules(report, &top, &calendar);
     let emergency_unproved = limit::emergency(report, &top);
     let ceiling_unproved = limit::ceiling(report, &top);
 
@@ -112,6 +115,8 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
             _ => written.push(profile),
         }
     }
+    let entries: Vec<&schedule::Written> = written.iter().flat_map(profile::Written::scheduled).collect();
+    schedule::check(report, &schedules, &entries, &limits);
     let profiles = profile::merge(&mut written, &site.region);
     check::limits(report, &written, &limits);
     check::sources(report, &written, &trunks);
@@ -128,6 +133,8 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         emergency_unproved,
         ceiling_unproved,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
+        schedules: schedules.into_iter().map(|(_, schedule)| schedule).collect(),
+        as_of: None,
         overridden: Overridden::default(),
     }
 }

@@ -3,9 +3,11 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use gateway_common::{Class, Method};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::named;
+pub use crate::schedule::{OnHolidays, Schedule, Scheduled};
 use crate::what::What;
 
 /// A whole policy. Every value is in range, every name is known, every reference resolves.
@@ -33,6 +35,10 @@ pub struct Config {
     pub ceiling_unproved: Rate,
     /// The limits, by name.
     pub limits: Vec<Limit>,
+    /// The schedules that entries and limits name.
+    pub schedules: Vec<Schedule>,
+    /// The moment for which entries and limits of schedules are in place; `None` where none are.
+    pub as_of: Option<Timestamp>,
     /// What the command line says in its place.
     pub overridden: Overridden,
 }
@@ -164,6 +170,8 @@ pub struct Profile {
     /// What is allowed.
     #[serde(skip)]
     pub allow: Vec<Entry>,
+    /// Entries that hold by a schedule.
+    pub scheduled: Vec<Scheduled>,
     /// Names of the limits that apply.
     pub limits: Vec<String>,
     /// The answer where no prefix says otherwise, indexed by `Class as usize`.
@@ -240,6 +248,8 @@ pub struct Limit {
     pub over: Over,
     /// How long a ban lasts, where `over` is `ban`.
     pub ban: Option<Duration>,
+    /// The schedule by which it holds; `None` for always.
+    pub schedule: Option<String>,
 }
 
 /// What shares one allowance.

@@ -61,6 +61,9 @@ pub enum Command {
         /// The source.
         #[serde(default)]
         from: Option<IpAddr>,
+        /// When; now, where it is left out.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// Switches the kernel's debug traces.
     Trace {

@@ -202,6 +202,16 @@ pub struct ListView {
     pub since: Option<Timestamp>,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// The schedule by which it holds; null for always.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// Whether it acts now.
+    #[serde(default = "always")]
+    pub active: bool,
+}
+
+const fn always() -> bool {
+    true
 }
 
 /// `events --json`.

@@ -1,5 +1,7 @@
 //! Giving and undoing orders: checked, made durable, put in force, in this order, or nothing of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{ActiveOrder, Core, OrderRule, core::refused, guard};
@@ -84,12 +86,11 @@ impl Core {
         let mut book = self.book.clone();
         book.put(changed);
         let orders = book.active(now);
-        self.gateway.check(&self.config, &orders).map_err(refused)?;
+        self.gateway.check(&self.config.at(now), &orders).map_err(refused)?;
         self.store.commit(changed).map_err(refused)?;
-        match self.gateway.apply(&self.config, &orders) {
-            Ok(applied) => {
+        match self.apply(&Arc::clone(&self.config), orders, now) {
+            Ok(()) => {
                 self.book = book;
-                self.took(applied, orders);
                 Ok(())
             }
             Err(error) => Err(self.take_back(changed, &error)),

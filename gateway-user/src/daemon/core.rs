@@ -1,7 +1,8 @@
 //! The state of the daemon and what it answers to each command.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use super::{
-    ActiveOrder, Applied, Event, Gateway,
+    ActiveOrder, Applied, Event, Explanation, Gateway,
     former::{self, Former},
     listing,
 };
@@ -27,6 +28,7 @@ use crate::{
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
     orders::{Book, Store},
+    policy,
 };
 
 /// Events that wait for the slowest follower; what comes on top is counted, not kept.
@@ -64,6 +66,10 @@ pub struct Core {
     /// What [`Gateway::apply`] last put in force, and with which orders.
     pub(super) applied: Applied,
     pub(super) in_force: Vec<ActiveOrder>,
+    /// The schedules that held when it did.
+    pub(super) schedules: Vec<String>,
+    /// When the next of them begins or ends. The event loop asks often, and a calendar is slow to walk.
+    boundary: Option<Timestamp>,
     /// The policy to go back to, or that it went back to.
     pub(super) former: Option<Former>,
     pub(super) state_dir: PathBuf,
@@ -93,9 +99,11 @@ impl Core {
         let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
         book.put(&book.newly_expired(now));
         let in_force = book.active(now);
-        let (gateway, applied) = (parts.start)(&config, &in_force)?;
+        let (gateway, applied) = (parts.start)(&config.at(now), &in_force)?;
         let mut core = Self {
             gateway,
+            schedules: config.active_schedules(now),
+            boundary: config.next_change(now),
             config: Arc::new(config),
             store,
             book,
@@ -128,7 +136,7 @@ impl Core {
             Command::List { kind } => {
                 let now = (self.clock)();
                 let orders = self.book.all().filter(|order| order.active(now).is_some()).cloned().collect();
-                let lines = listing::lines(&self.config, orders, kind);
+                let lines = listing::lines(&self.config, orders, kind, now);
                 return (Answer::Lines(Box::new(lines)), flow);
             }
             Command::Policy {} => {
@@ -141,11 +149,9 @@ impl Core {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
             }
             Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
-            Command::Explain { input, from } => self
-                .gateway
-                .explain(&input, from)
-                .map_err(refused)
-                .and_then(|found| reply(&ExplanationView::from(found))),
+            Command::Explain { input, from, at } => {
+                self.explain(&input, from, at).map_err(refused).and_then(|found| reply(&ExplanationView::from(found)))
+            }
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
                 let recent: Vec<Arc<str>> = self.recent.iter().cloned().collect();
@@ -212,8 +218,8 @@ impl Core {
         Ok(view)
     }
 
-    /// Ends the orders, and the trial of a policy, whose time has run out. Called at their time and now and then, since
-    /// clocks jump; what could not be put in force is tried again at the next call.
+    /// Ends the orders, and the trial of a policy, whose time has run out, and lets schedules begin and end. Called at
+    /// their time and now and then, since clocks jump; what could not be put in force is tried again at the next call.
     pub fn tick(&mut self) {
         let now = (self.clock)();
         self.end_trial(now);
@@ -225,26 +231,52 @@ impl Core {
             }
         }
         let orders = self.book.active(now);
-        if orders == self.in_force {
+        let schedules = self.config.active_schedules(now);
+        if orders == self.in_force && schedules == self.schedules {
             return;
         }
-        match self.gateway.apply(&self.config, &orders) {
-            Ok(applied) => {
+        if schedules != self.schedules {
+            tracing::info!("schedules in force: {}; before: {}", named(&schedules), named(&self.schedules));
+        }
+        match self.apply(&Arc::clone(&self.config), orders, now) {
+            Ok(()) => {
                 for order in &expired {
                     tracing::info!(order = order.number, "order expired: {}", order.action);
                 }
-                self.took(applied, orders);
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "cannot take expired orders out of force; trying again");
+                let error = format!("{error:#}");
+                tracing::error!(error, "cannot take expired orders out of force, or schedules in or out; trying again");
             }
         }
+    }
+
+    /// Puts a policy, as it holds at `now`, and orders in force. On an error what was in force stays.
+    pub(super) fn apply(&mut self, config: &Config, orders: Vec<ActiveOrder>, now: Timestamp) -> anyhow::Result<()> {
+        let applied = self.gateway.apply(&config.at(now), &orders)?;
+        for warning in &applied.warnings {
+            tracing::warn!("policy: {warning}");
+        }
+        self.applied = applied;
+        self.in_force = orders;
+        self.schedules = config.active_schedules(now);
+        self.boundary = config.next_change(now);
+        Ok(())
+    }
+
+    /// What would happen to a call now, or at another time by the orders and schedules that hold then.
+    fn explain(&self, input: &str, from: Option<IpAddr>, at: Option<Timestamp>) -> anyhow::Result<Explanation> {
+        let Some(at) = at else { return self.gateway.explain(input, from) };
+        let (config, orders) = (self.config.at(at), self.book.active(at));
+        let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
+        policy::explain(&config, &image, &orders, input, from)
     }
 
     /// When [`Core::tick`] has something to do.
     pub fn next_expiry(&self) -> Option<Timestamp> {
         let now = self.now();
-        [self.book.next_expiry(now), self.trial_end(now)].into_iter().flatten().min()
+        let boundary = self.boundary.filter(|boundary| *boundary > now);
+        [self.book.next_expiry(now), self.trial_end(now), boundary].into_iter().flatten().min()
     }
 
     /// Now, as the daemon sees it.
@@ -294,14 +326,6 @@ impl Core {
         })
     }
 
-    pub(super) fn took(&mut self, applied: Applied, orders: Vec<ActiveOrder>) {
-        for warning in &applied.warnings {
-            tracing::warn!("policy: {warning}");
-        }
-        self.applied = applied;
-        self.in_force = orders;
-    }
-
     /// The view of a change that is in force now.
     pub(super) fn changed(&self, order: Option<u64>, done: String, since: Timestamp) -> ChangedView {
         ChangedView {
@@ -342,6 +366,11 @@ fn policy_of_start(parts: &Parts, former: Option<&Former>, now: Timestamp) -> an
             Ok((kept(), true))
         }
     }
+}
+
+/// `a, b`, or `none`.
+fn named(schedules: &[String]) -> String {
+    if schedules.is_empty() { "none".to_owned() } else { schedules.join(", ") }
 }
 
 fn reply(view: &impl Serialize) -> Result<Value, ErrorView> {

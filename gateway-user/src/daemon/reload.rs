@@ -30,7 +30,7 @@ impl Core {
         let trial = confirm.map(|length| trial(now, length, who)).transpose()?;
         let before = self.former.clone();
         if let Some(trial) = &trial {
-            self.gateway.check(&config, &self.book.active(now)).map_err(refused)?;
+            self.gateway.check(&config.at(now), &self.book.active(now)).map_err(refused)?;
             // Where a trial is under way already, the policy to go back to is still the one before it.
             let config = match &before {
                 Some(former) if !former.returned => Arc::clone(&former.config),
@@ -122,10 +122,8 @@ impl Core {
     }
 
     fn put_policy(&mut self, config: Arc<Config>, now: Timestamp) -> anyhow::Result<()> {
-        let orders = self.book.active(now);
-        let applied = self.gateway.apply(&config, &orders)?;
+        self.apply(&config, self.book.active(now), now)?;
         self.config = config;
-        self.took(applied, orders);
         Ok(())
     }
 

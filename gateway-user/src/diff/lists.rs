@@ -6,7 +6,7 @@ use gateway_common::Class;
 
 use super::Change;
 use crate::{
-    config::{Config, Profile},
+    config::{Config, Profile, Scheduled},
     numbering,
     policy::Answers,
     what::What,
@@ -45,11 +45,32 @@ fn profile(out: &mut Vec<Change>, name: &str, before: (&Config, &Profile), after
     }
     let old = Answers::new(before.1, &before.0.site.own_numbers);
     let new = Answers::new(after.1, &after.0.site.own_numbers);
+    scheduled(out, &part, before.1, after.1);
     let gone = old.named().filter(|what| new.listed(what).is_none());
     let mut changed: Vec<&What> = new.named().filter(|what| new.listed(what) != old.listed(what)).chain(gone).collect();
     changed.sort_by_cached_key(|what| (order(what), what.to_string()));
     for what in changed {
         entry(out, &part, what, &old, &new);
+    }
+}
+
+/// Entries that hold by a schedule, as they are written: what they answer depends on the time.
+fn scheduled(out: &mut Vec<Change>, part: &str, before: &Profile, after: &Profile) {
+    let same =
+        |a: &Scheduled, b: &Scheduled| (a.allow, &a.entry.what, &a.schedule) == (b.allow, &b.entry.what, &b.schedule);
+    let lacking = |of: &Profile, other: &Profile| -> Vec<Scheduled> {
+        of.scheduled.iter().filter(|it| !other.scheduled.iter().any(|known| same(it, known))).cloned().collect()
+    };
+    let mut tell = |it: &Scheduled, before: Option<String>, after: Option<String>| {
+        let change = Change::new(part, Some(&it.entry.what.to_string()), before, after);
+        out.push(Change { place: Some(it.entry.place.clone()), ..change });
+    };
+    let words = |it: &Scheduled| Some(format!("{} by schedule {}", it.list(), it.schedule));
+    for it in lacking(before, after) {
+        tell(&it, words(&it), None);
+    }
+    for it in lacking(after, before) {
+        tell(&it, None, words(&it));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::Change;
-use crate::config::{Config, Interface, Limit, Network, Profile, Rate, Sip, Site, Trunk};
+use crate::config::{Config, Interface, Limit, Network, Profile, Rate, Schedule, Sip, Site, Trunk};
 
 /// The settings of one part: key and value, `None` where there is none.
 type Facts = Vec<(&'static str, Option<String>)>;
@@ -26,6 +26,7 @@ pub(super) fn changes(before: &Config, after: &Config) -> Vec<Change> {
     part(&mut out, "emergency", &rate(&before.emergency_unproved), &rate(&after.emergency_unproved));
     part(&mut out, "ceiling", &rate(&before.ceiling_unproved), &rate(&after.ceiling_unproved));
     sections(&mut out, "limit", &before.limits, &after.limits, |it| &it.name, limit);
+    sections(&mut out, "schedule", &before.schedules, &after.schedules, |it| &it.name, schedule);
     sections(&mut out, "profile", &before.profiles, &after.profiles, |it| &it.name, profile);
     out
 }
@@ -124,6 +125,17 @@ fn limit(it: &Limit) -> Facts {
         ("rate", Some(it.rate.to_string())),
         ("over", Some(it.over.as_str().to_owned())),
         ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),
+        ("schedule", it.schedule.clone()),
+    ]
+}
+
+fn schedule(it: &Schedule) -> Facts {
+    vec![
+        ("hours", Some(it.shown_hours())),
+        ("days", Some(it.shown_days())),
+        ("holidays", it.holidays.as_str().map(str::to_owned)),
+        ("dates", list(&it.dates)),
+        ("time_zone", it.zone.clone()),
     ]
 }
 

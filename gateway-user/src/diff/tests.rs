@@ -129,6 +129,24 @@ fn every_setting_is_told() {
 }
 
 #[test]
+fn schedules_are_told_as_they_are_written() {
+    let before = "[profile.default]\nblock = [{ what = \"SL\", schedule = \"night\" }]\n[schedule.night]\nhours = \"18:00-08:00\"\n";
+    for (from, to, expected) in [
+        ("18:00", "19:00", "schedule.night hours: 18:00-08:00 -> 19:00-08:00"),
+        (
+            "hours",
+            "days = \"mon-wed\"\nhours",
+            "schedule.night days: mon, tue, wed, thu, fri, sat, sun -> mon, tue, wed",
+        ),
+        ("\"SL\"", "\"LV\"", "SL: block by schedule night -> none (profile default, tollgate.toml:6)"),
+        ("block =", "allow =", "SL: block by schedule night -> none (profile default, tollgate.toml:6)"),
+    ] {
+        let found = told(before, &before.replacen(from, to, 1));
+        assert_eq!(found.first().map(String::as_str), Some(expected), "{to}: {found:?}");
+    }
+}
+
+#[test]
 fn what_the_command_line_says_stays() {
     let mut before = policy("[interface.eth0]\n");
     before.mode = Mode::Monitor;

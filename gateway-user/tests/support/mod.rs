@@ -48,6 +48,9 @@ sources = ["203.0.113.10"]
 pub(crate) struct Board {
     pub(crate) orders: Vec<ActiveOrder>,
     pub(crate) mode: Option<config::Mode>,
+    /// What the default profile blocks, and its limits.
+    pub(crate) blocked: Vec<String>,
+    pub(crate) limits: Vec<String>,
     pub(crate) generation: u64,
     pub(crate) detached: bool,
     pub(crate) fail_check: bool,
@@ -80,6 +83,9 @@ impl Gateway for Fake {
         board.generation += 1;
         board.orders = orders.to_vec();
         board.mode = Some(config.mode);
+        let default = &config.profiles[0];
+        board.blocked = default.block.iter().map(|entry| entry.what.to_string()).collect();
+        board.limits.clone_from(&default.limits);
         Ok(Applied {
             generation: board.generation,
             hash: "5ea1".into(),

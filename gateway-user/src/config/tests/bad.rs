@@ -109,6 +109,27 @@ const CASES: &[Case] = &[
     ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nclass = \"emergency\"", 6, "would drop an emergency call", "[emergency]"),
     ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nmethod = \"REGISTER\"\nclass = \"international\"", 7, "REGISTER makes no call", "remove class"),
     ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nban = \"5\"", 6, "\"5\" has no unit", "15m"),
+    // Schedules.
+    ("[profile.default]\nblock = [{ what = \"SL\", schedule = \"nihgt\" }]\n[schedule.night]\ndays = \"sat\"\n[profile.a]\nsources = [\"192.0.2.1\"]\nallow = [{ what = \"SL\", schedule = \"night\" }]",
+        2, "there is no schedule \"nihgt\"", "write \"night\""),
+    ("[profile.default]\nblock = [{ what = \"SL\", schedule = \"night\" }]", 2, "there is no schedule \"night\"", "[schedule.night]"),
+    ("[profile.default]\nblock = [{ what = \"SL\" }]", 2, "an entry of block has no schedule", "schedule = \"night\""),
+    ("[profile.default]\nblock = [{ schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 2, "an entry of block has no what", "what = "),
+    ("[profile.default]\nblock = [{ what = \"232\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 2, "can mean two things", "+232"),
+    ("[profile.default]\nblock = [{ what = \"emergency\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 2, "emergency is no destination", "remove it"),
+    ("[site]\nregion = \"JP\"\n[profile.default]\nblock = [{ what = \"dial:11\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 4, "would drop an emergency call (110)", "more digits"),
+    ("[profile.default]\nblock = [{ what = \"SL\", schedule = \"n\", days = \"sat\" }]\n[schedule.n]\ndays = \"sat\"", 2, "unknown key \"days\"", "[schedule.NAME]"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nschedule = \"n\"", 3, "there is no schedule \"n\"", "[schedule.n]"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nhours = \"18:00-08:00\"", 6, "unknown key \"hours\"", "[schedule.NAME]"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]", 3, "schedule.n names no time", "hours = "),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nhours = \"18-8\"", 4, "\"18-8\" are no hours", "18:00-08:00"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nhours = \"24:00-08:00\"", 4, "are no hours", "18:00-08:00"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nhours = \"18:00-25:00\"", 4, "are no hours", "18:00-08:00"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\ndays = \"mo-fr\"", 4, "\"mo-fr\" are no days", "mon-fri"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nholidays = \"include\"", 4, "[site] has none", "holidays = [\"JP\"]"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"\ntime_zone = \"Asia/Tokio\"", 5, "\"Asia/Tokio\" is no time zone", "tzdata"),
+    ("[site]\nholidays = [\"2026-02-30\"]", 2, "\"2026-02-30\" is no day", "\"JP\""),
+    ("[site]\nholidays = \"JP\"", 2, "not a single string", "holidays = [\"JP\"]"),
     // Syntax.
     ("mode = monitor", 1, "not TOML", "double quotes"),
     ("mode = \"monitor\"\nmode = \"enforce\"", 2, "duplicate key", "keep one of the two"),
@@ -203,6 +224,12 @@ fn warnings_tell_what_cannot_be_meant() {
             "{text}: {found:?}"
         );
     }
+    let found = warnings(&format!("{site}[schedule.n]\ndays = \"sat\""));
+    assert!(found.len() == 1 && found[0].contains("nothing uses schedule.n"), "{found:?}");
+    let found = warnings(&format!(
+        "{site}[profile.default]\nblock = [\"SL\"]\nallow = [{{ what = \"SL\", schedule = \"n\" }}]\n[schedule.n]\ndays = \"sat\""
+    ));
+    assert!(found.len() == 1 && found[0].contains("SL is in allow by schedule n and, at tollgate.toml:5"), "{found:?}");
     for (list, line, cause, remedy) in [
         (
             "block = [\"SL\", \"+23276\"]",
