@@ -277,6 +277,32 @@ fn diff_of_two_files_needs_no_daemon() {
 }
 
 #[test]
+fn init_writes_a_policy_that_check_accepts_and_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (nowhere, file) = (dir.path().join("none.sock"), dir.path().join("tollgate.toml"));
+    let path = file.to_str().unwrap();
+    let output = tollgate(&nowhere, &["init", "--output", path]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let check = tollgate(&nowhere, &["check", path]);
+    assert_eq!((code(&check), stdout(&check)), (0, format!("{path}: would load\n")));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.contains("mode = \"monitor\"") && written.contains("region = \"JP\""), "{written}");
+    let shown = stdout(&tollgate(&nowhere, &["init", "--region", "de"]));
+    assert!(shown.contains("region = \"DE\""), "{shown}");
+
+    std::fs::write(&file, "precious").unwrap();
+    let output = tollgate(&nowhere, &["init", "--output", path]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("stays as it is"), "{output:?}");
+    let dangling = dir.path().join("link.toml");
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), &dangling).unwrap();
+    assert_eq!(code(&tollgate(&nowhere, &["init", "--output", dangling.to_str().unwrap()])), 1);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    assert_eq!(code(&tollgate(&nowhere, &["init", "--region", "XX"])), 2);
+    assert_eq!(code(&tollgate(&nowhere, &["init", "--pcap", path])), 1);
+}
+
+#[test]
 fn events_arrive_masked() {
     let daemon = Daemon::start();
     let mut following = Command::new(env!("CARGO_BIN_EXE_tollgate"))

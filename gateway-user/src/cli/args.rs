@@ -66,6 +66,8 @@ pub struct Places {
 pub enum Command {
     /// Filter: load the program, put policy and orders in force, attach, serve the other commands
     Run(super::run::RunArgs),
+    /// Write a first policy, from the interfaces of this machine or from a capture
+    Init(super::init::InitArgs),
     /// Read a policy file and say everything that is wrong with it; changes nothing
     #[command(after_help = "\
 Examples:

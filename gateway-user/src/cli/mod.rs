@@ -9,6 +9,7 @@ mod doctor;
 mod events;
 mod explain;
 mod failure;
+pub mod init;
 mod list;
 mod order;
 mod orders;
@@ -60,6 +61,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
     let places = &cli.places;
     match &cli.command {
         Command::Run(args) => run::run(args, places, starter(places), out),
+        Command::Init(args) => init::run(args, out),
         Command::Check(args) => check::run(args, out),
         Command::Diff(args) => diff::run(args, places, out),
         Command::Block(args) => order::run(OrderRule::Block, args, places, out),
