@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod diff;
 pub mod doctor;
 pub mod engine;
+pub mod imports;
 pub mod init;
 pub mod kernel;
 pub mod numbering;

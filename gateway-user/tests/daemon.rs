@@ -363,6 +363,46 @@ fn schedules_begin_and_end_at_their_time_and_are_right_after_a_restart() {
 }
 
 #[test]
+fn an_import_is_read_again_when_its_file_changes_and_shown_with_its_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    let list = dir.path().join("list.txt");
+    std::fs::write(&list, "5.6.7.8\n203.0.113.10\n").unwrap();
+    let policy = format!("{POLICY}[import.others]\nfile = \"list.txt\"\n");
+    std::fs::write(dir.path().join("tollgate.toml"), &policy).unwrap();
+    let mut core = again(dir.path(), &board);
+    let imported = |board: &Shared| board.lock().unwrap().imported.join(" ");
+    assert_eq!(imported(&board), "5.6.7.8", "the trunk is left out");
+    let generation = board.lock().unwrap().generation;
+    core.tick();
+    assert_eq!(board.lock().unwrap().generation, generation, "nothing new");
+
+    std::fs::write(&list, "5.6.7.9\n").unwrap();
+    core.tick();
+    assert_eq!(imported(&board), "5.6.7.9");
+    std::fs::write(&list, "<html>404</html>\n").unwrap();
+    core.tick();
+    ask(&mut core, block("+881", None)).unwrap();
+    assert_eq!(imported(&board), "5.6.7.9", "the last good one");
+    let status = ask(&mut core, Command::Status {}).unwrap();
+    let shown = &status["imports"][0];
+    assert_eq!((&shown["name"], &shown["state"], &shown["networks"]), (&"others".into(), &"kept".into(), &1.into()));
+    assert!(shown["written"].is_string() && shown["notes"][0].as_str().unwrap().contains("is no address"), "{shown}");
+    let (Answer::Lines(lines), _) = core.handle(Command::List { kind: None }, "noc") else { panic!("a reply") };
+    assert!(lines.into_iter().any(|line| line.contains("5.6.7.9") && line.contains("[import.others]")));
+
+    // The import goes with a reload, and a reload that fails leaves it.
+    std::fs::write(dir.path().join("tollgate.toml"), POLICY).unwrap();
+    board.lock().unwrap().fail_apply = true;
+    assert!(ask(&mut core, Command::Reload { confirm: None }).is_err());
+    board.lock().unwrap().fail_apply = false;
+    core.tick();
+    assert_eq!(imported(&board), "5.6.7.9");
+    ask(&mut core, Command::Reload { confirm: None }).unwrap();
+    assert_eq!(imported(&board), "");
+}
+
+#[test]
 fn list_and_explain_say_which_schedule_holds() {
     let dir = tempfile::tempdir().unwrap();
     let board = Shared::default();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::control::{
     protocol::Command,
-    views::{ConfirmView, InterfaceView, StatusView},
+    views::{ConfirmView, ImportView, InterfaceView, StatusView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -46,10 +46,27 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("orders", plain(format!("{} in force", status.orders))),
     ];
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
+    for import in &status.imports {
+        facts.push(("import", of_import(import)));
+        facts.extend(import.notes.iter().map(|note| ("", (note.clone(), Tone::Warn))));
+    }
     facts.extend(policy.warnings.iter().map(|warning| ("warning", (warning.clone(), Tone::Warn))));
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
     Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+/// A list of sources that others keep, with its age.
+fn of_import(import: &ImportView) -> Cell {
+    let now = Timestamp::now();
+    let age = import.written.map(|written| format!(", written {} ago", when::length(when::between(written, now))));
+    let left = import.expires.filter(|expires| *expires > now).map(|expires| {
+        let left = when::length(when::between(now, expires));
+        format!(", holds {left} more")
+    });
+    let (age, left) = (age.unwrap_or_default(), left.unwrap_or_default());
+    let text = format!("{}: {} networks blocked, {}{age}{left}", import.name, import.networks, import.state);
+    (text, if import.state == "good" { Tone::Plain } else { Tone::Warn })
 }
 
 /// A reload that wants, or wanted, to be confirmed.

@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Limit,
     Schedule,
     Entry,
+    Import,
 }
 
 macro_rules! keys {
@@ -40,7 +41,7 @@ macro_rules! keys {
 
 impl Kind {
     /// Every kind that keys can stand in.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Top,
         Self::Interface,
         Self::Sip,
@@ -53,6 +54,7 @@ impl Kind {
         Self::Limit,
         Self::Schedule,
         Self::Entry,
+        Self::Import,
     ];
 
     /// The keys that stand in it.
@@ -70,6 +72,7 @@ impl Kind {
                 "ceiling" => "[ceiling]",
                 "limit" => "[limit.NAME]",
                 "schedule" => "[schedule.NAME]",
+                "import" => "[import.NAME]",
             },
             Self::Interface => keys! { "role" => r#"role = "wan""# },
             Self::Sip => keys! {
@@ -139,6 +142,11 @@ impl Kind {
                 "holidays" => r#"holidays = "exclude""#,
                 "time_zone" => r#"time_zone = "Asia/Tokyo""#,
             },
+            Self::Import => keys! {
+                "file" => r#"file = "voipbl.txt""#,
+                "format" => r#"format = "auto""#,
+                "expires" => r#"expires = "7d""#,
+            },
             Self::Entry => keys! {
                 "what" => r#"{ what = "international", schedule = "night" }"#,
                 "schedule" => r#"{ what = "international", schedule = "night" }"#,
@@ -178,6 +186,7 @@ impl Kind {
             Self::Ceiling => "[ceiling]",
             Self::Limit => "[limit.NAME]",
             Self::Schedule => "[schedule.NAME], and name that by schedule = \"NAME\"",
+            Self::Import => "[import.NAME]",
             Self::Entry => "an entry such as { what = \"SL\", schedule = \"night\" }",
         })
     }

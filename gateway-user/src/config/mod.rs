@@ -2,6 +2,7 @@
 
 mod check;
 mod file;
+mod import;
 mod keys;
 mod limit;
 mod list;
@@ -19,7 +20,7 @@ pub mod snapshot;
 mod syntax;
 mod values;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use jiff::civil::Date;
 use toml::de::DeTable;
@@ -117,11 +118,12 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     }
     let entries: Vec<&schedule::Written> = written.iter().flat_map(profile::Written::scheduled).collect();
     schedule::check(report, &schedules, &entries, &limits);
+    let (import_spans, imports): (Vec<_>, Vec<_>) = import::imports(report, &top, lists).into_iter().unzip();
     let profiles = profile::merge(&mut written, &site.region);
     check::limits(report, &written, &limits);
     check::sources(report, &written, &trunks);
     check::profiles(report, &written, &profiles, &site.own_numbers);
-    Config {
+    let config = Config {
         path: None,
         mode: mode.unwrap_or(Mode::Monitor),
         floor,
@@ -134,9 +136,13 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         ceiling_unproved,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
         schedules: schedules.into_iter().map(|(_, schedule)| schedule).collect(),
+        imports,
+        imported: Arc::default(),
         as_of: None,
         overridden: Overridden::default(),
-    }
+    };
+    import::warnings(report, &config, &import_spans);
+    config
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The policy file, validated: what the policy compiler, the daemon and the CLI work with.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gateway_common::{Class, Method};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::named;
+pub use crate::imports::{Import, Imported};
 pub use crate::schedule::{OnHolidays, Schedule, Scheduled};
 use crate::what::What;
 
@@ -37,6 +38,11 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// The schedules that entries and limits name.
     pub schedules: Vec<Schedule>,
+    /// Lists of sources that others keep.
+    pub imports: Vec<Import>,
+    /// What of them holds now: calls from there are blocked. The daemon fills it in.
+    #[serde(skip)]
+    pub imported: Arc<Vec<Imported>>,
     /// The moment for which entries and limits of schedules are in place; `None` where none are.
     pub as_of: Option<Timestamp>,
     /// What the command line says in its place.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     daemon::{Event, Explanation, InterfaceState},
+    imports::Shown,
     orders::Order,
 };
 
@@ -24,6 +25,9 @@ pub struct StatusView {
     /// A reload that wants, or wanted, to be confirmed; null where the policy of the file stays.
     #[serde(default)]
     pub confirm: Option<ConfirmView>,
+    /// Lists of sources that others keep.
+    #[serde(default)]
+    pub imports: Vec<ImportView>,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.
@@ -45,6 +49,39 @@ pub struct ConfirmView {
     pub until: Timestamp,
     /// Who asked.
     pub who: String,
+}
+
+/// A list of sources that others keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportView {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// `good`; `kept`, where the file is bad and the last good one holds; `none`, where nothing does.
+    pub state: String,
+    /// Networks that it blocks.
+    pub networks: usize,
+    /// When the list that holds was written.
+    pub written: Option<Timestamp>,
+    /// When it no longer holds.
+    pub expires: Option<Timestamp>,
+    /// What is wrong with the file, and what was left out of it.
+    pub notes: Vec<String>,
+}
+
+impl From<Shown> for ImportView {
+    fn from(it: Shown) -> Self {
+        Self {
+            name: it.name,
+            file: it.file.display().to_string(),
+            state: it.state.as_str().into(),
+            networks: it.networks,
+            written: it.written,
+            expires: it.expires,
+            notes: it.notes,
+        }
+    }
 }
 
 /// An interface of `status`.

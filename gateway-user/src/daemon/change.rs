@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ActiveOrder, Core, OrderRule, core::refused, guard};
+use super::{
+    ActiveOrder, Core, OrderRule,
+    core::{holding, refused},
+    guard,
+};
 use crate::{
     control::{
         protocol::{ErrorView, NewOrder},
@@ -86,7 +90,7 @@ impl Core {
         let mut book = self.book.clone();
         book.put(changed);
         let orders = book.active(now);
-        self.gateway.check(&self.config.at(now), &orders).map_err(refused)?;
+        self.gateway.check(&holding(&self.config, now, &self.imported), &orders).map_err(refused)?;
         self.store.commit(changed).map_err(refused)?;
         match self.apply(&Arc::clone(&self.config), orders, now) {
             Ok(()) => {

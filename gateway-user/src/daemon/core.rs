@@ -1,6 +1,7 @@
 //! The state of the daemon and what it answers to each command.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, VecDeque},
     net::IpAddr,
     path::{Path, PathBuf},
@@ -21,12 +22,13 @@ use super::{
     listing,
 };
 use crate::{
-    config::{Config, snapshot},
+    config::{Config, Imported, snapshot},
     control::{
         Answer,
         protocol::{Command, ErrorView},
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
+    imports::Imports,
     orders::{Book, Store},
     policy,
 };
@@ -68,7 +70,10 @@ pub struct Core {
     pub(super) in_force: Vec<ActiveOrder>,
     /// The schedules that held when it did.
     pub(super) schedules: Vec<String>,
-    /// When the next of them begins or ends. The event loop asks often, and a calendar is slow to walk.
+    /// Lists of sources that others keep, and what of them is in force.
+    pub(super) imports: Imports,
+    pub(super) imported: Arc<Vec<Imported>>,
+    /// When the next schedule begins or ends. The event loop asks often, and a calendar is slow to walk.
     boundary: Option<Timestamp>,
     /// The policy to go back to, or that it went back to.
     pub(super) former: Option<Former>,
@@ -99,11 +104,15 @@ impl Core {
         let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
         book.put(&book.newly_expired(now));
         let in_force = book.active(now);
-        let (gateway, applied) = (parts.start)(&config.at(now), &in_force)?;
+        let imports = Imports::of(&config, state_dir);
+        let imported = Arc::new(imports.networks(now));
+        let (gateway, applied) = (parts.start)(&holding(&config, now, &imported), &in_force)?;
         let mut core = Self {
             gateway,
             schedules: config.active_schedules(now),
             boundary: config.next_change(now),
+            imports,
+            imported,
             config: Arc::new(config),
             store,
             book,
@@ -136,7 +145,7 @@ impl Core {
             Command::List { kind } => {
                 let now = (self.clock)();
                 let orders = self.book.all().filter(|order| order.active(now).is_some()).cloned().collect();
-                let lines = listing::lines(&self.config, orders, kind, now);
+                let lines = listing::lines(&self.config, &self.imported, orders, kind, now);
                 return (Answer::Lines(Box::new(lines)), flow);
             }
             Command::Policy {} => {
@@ -184,6 +193,7 @@ impl Core {
                 warnings: self.applied.warnings.clone(),
             },
             confirm: self.trial(),
+            imports: self.imports.shown(self.now()).into_iter().map(Into::into).collect(),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -232,7 +242,9 @@ impl Core {
         }
         let orders = self.book.active(now);
         let schedules = self.config.active_schedules(now);
-        if orders == self.in_force && schedules == self.schedules {
+        self.imports.refresh(&self.config, &self.state_dir);
+        let imported = self.imports.networks(now);
+        if orders == self.in_force && schedules == self.schedules && imported == *self.imported {
             return;
         }
         if schedules != self.schedules {
@@ -246,14 +258,15 @@ impl Core {
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::error!(error, "cannot take expired orders out of force, or schedules in or out; trying again");
+                tracing::error!(error, "cannot take orders, schedules or imports in or out of force; trying again");
             }
         }
     }
 
-    /// Puts a policy, as it holds at `now`, and orders in force. On an error what was in force stays.
+    /// Puts the policy, as it holds at `now`, and orders in force. On an error what was in force stays.
     pub(super) fn apply(&mut self, config: &Config, orders: Vec<ActiveOrder>, now: Timestamp) -> anyhow::Result<()> {
-        let applied = self.gateway.apply(&config.at(now), &orders)?;
+        let imported = Arc::new(self.imports.networks(now));
+        let applied = self.gateway.apply(&holding(config, now, &imported), &orders)?;
         for warning in &applied.warnings {
             tracing::warn!("policy: {warning}");
         }
@@ -261,13 +274,14 @@ impl Core {
         self.in_force = orders;
         self.schedules = config.active_schedules(now);
         self.boundary = config.next_change(now);
+        self.imported = imported;
         Ok(())
     }
 
     /// What would happen to a call now, or at another time by the orders and schedules that hold then.
     fn explain(&self, input: &str, from: Option<IpAddr>, at: Option<Timestamp>) -> anyhow::Result<Explanation> {
         let Some(at) = at else { return self.gateway.explain(input, from) };
-        let (config, orders) = (self.config.at(at), self.book.active(at));
+        let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
         policy::explain(&config, &image, &orders, input, from)
     }
@@ -366,6 +380,15 @@ fn policy_of_start(parts: &Parts, former: Option<&Former>, now: Timestamp) -> an
             Ok((kept(), true))
         }
     }
+}
+
+/// The policy as it holds at `now`, with what imports name.
+pub(super) fn holding<'c>(config: &'c Config, now: Timestamp, imported: &Arc<Vec<Imported>>) -> Cow<'c, Config> {
+    let mut config = config.at(now);
+    if !imported.is_empty() {
+        config.to_mut().imported = Arc::clone(imported);
+    }
+    config
 }
 
 /// `a, b`, or `none`.

@@ -6,7 +6,7 @@ use gateway_common::Class;
 use jiff::Timestamp;
 
 use crate::{
-    config::{Answer, Config, Entry, Limit, Profile, Scheduled, Trunk},
+    config::{Answer, Config, Entry, Imported, Limit, Profile, Scheduled, Trunk},
     control::{protocol::ListKind, views::ListView},
     orders::{Action, Order, Scope},
     what::What,
@@ -15,6 +15,7 @@ use crate::{
 /// One JSON line for each entry, made as it is asked for: a policy may hold a million.
 pub(super) fn lines(
     config: &Arc<Config>,
+    imported: &[Imported],
     orders: Vec<Order>,
     kind: Option<ListKind>,
     now: Timestamp,
@@ -32,6 +33,7 @@ pub(super) fn lines(
         .iter()
         .flat_map(of_profile)
         .chain(config.trunks.iter().flat_map(of_trunk))
+        .chain(imported.iter().map(of_import))
         .chain(config.limits.iter().flat_map(|limit| of_limit(config, limit, now)))
         .chain(config.profiles.iter().flat_map(|profile| of_schedules(config, profile, now)))
         .collect();
@@ -110,6 +112,11 @@ fn of_profile(profile: &Profile) -> Vec<ListView> {
         .iter()
         .map(|network| of_file("source", network.to_string(), "profile", Some(&profile.name), &place));
     classes.chain(sources).collect()
+}
+
+fn of_import(imported: &Imported) -> ListView {
+    let origin = format!("[import.{}]", imported.import);
+    of_file("source", imported.network.to_string(), "block", None, &origin)
 }
 
 fn of_trunk(trunk: &Trunk) -> Vec<ListView> {

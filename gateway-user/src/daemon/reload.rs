@@ -15,6 +15,7 @@ use crate::{
         protocol::ErrorView,
         views::{ChangedView, ConfirmView},
     },
+    imports::Imports,
 };
 
 /// Time to confirm in. A shorter one is over before anybody has placed a call to try; over a longer one nobody watches.
@@ -122,7 +123,11 @@ impl Core {
     }
 
     fn put_policy(&mut self, config: Arc<Config>, now: Timestamp) -> anyhow::Result<()> {
-        self.apply(&config, self.book.active(now), now)?;
+        let imports = std::mem::replace(&mut self.imports, Imports::of(&config, &self.state_dir));
+        if let Err(error) = self.apply(&config, self.book.active(now), now) {
+            self.imports = imports;
+            return Err(error);
+        }
         self.config = config;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::Change;
-use crate::config::{Config, Interface, Limit, Network, Profile, Rate, Schedule, Sip, Site, Trunk};
+use crate::config::{Config, Import, Interface, Limit, Network, Profile, Rate, Schedule, Sip, Site, Trunk};
 
 /// The settings of one part: key and value, `None` where there is none.
 type Facts = Vec<(&'static str, Option<String>)>;
@@ -27,6 +27,7 @@ pub(super) fn changes(before: &Config, after: &Config) -> Vec<Change> {
     part(&mut out, "ceiling", &rate(&before.ceiling_unproved), &rate(&after.ceiling_unproved));
     sections(&mut out, "limit", &before.limits, &after.limits, |it| &it.name, limit);
     sections(&mut out, "schedule", &before.schedules, &after.schedules, |it| &it.name, schedule);
+    sections(&mut out, "import", &before.imports, &after.imports, |it| &it.name, import);
     sections(&mut out, "profile", &before.profiles, &after.profiles, |it| &it.name, profile);
     out
 }
@@ -126,6 +127,14 @@ fn limit(it: &Limit) -> Facts {
         ("over", Some(it.over.as_str().to_owned())),
         ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),
         ("schedule", it.schedule.clone()),
+    ]
+}
+
+fn import(it: &Import) -> Facts {
+    vec![
+        ("file", Some(it.file.display().to_string())),
+        ("format", Some(it.format.as_str().to_owned())),
+        ("expires", Some(format!("{}s", it.expires.as_secs()))),
     ]
 }
 

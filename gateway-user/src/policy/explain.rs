@@ -18,7 +18,7 @@ use super::{
     say::Say,
 };
 use crate::{
-    config::{Config, Mode, Scheduled},
+    config::{Config, Imported, Mode, Scheduled},
     daemon::{ActiveOrder, ExplainStep, Explanation},
     engine::host::HostEngine,
     numbering, replay,
@@ -241,6 +241,9 @@ impl Call<'_> {
             let reason = entry.reason.as_ref().map_or_else(String::new, |reason| format!(", {reason}"));
             return format!("{} at {}{reason}{acts}", ruling(say, &entry.what), entry.place);
         }
+        if let Some(Imported { import, network }) = self.imported() {
+            return format!("import.{import} names {network}{acts}");
+        }
         let class = self.called.class;
         let by_schedule = |it: &&Scheduled| it.entry.what == What::Class(class) && self.holds(&it.schedule).0;
         let entry = self.called.profile.scheduled.iter().filter(by_schedule).min_by_key(|it| it.allow);
@@ -257,6 +260,12 @@ impl Call<'_> {
                 self.called.profile.name
             ),
         }
+    }
+
+    /// What an import names around the source, where that and no entry decides.
+    fn imported(&self) -> Option<&Imported> {
+        let from = self.called.from.filter(|_| self.judged.reason() == Reason::BlockedPrefix)?;
+        self.config.imported.iter().find(|imported| imported.network.contains(from))
     }
 
     /// Whether a schedule holds, and until when it does or does not.

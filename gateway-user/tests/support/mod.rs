@@ -51,6 +51,8 @@ pub(crate) struct Board {
     /// What the default profile blocks, and its limits.
     pub(crate) blocked: Vec<String>,
     pub(crate) limits: Vec<String>,
+    /// What imports name.
+    pub(crate) imported: Vec<String>,
     pub(crate) generation: u64,
     pub(crate) detached: bool,
     pub(crate) fail_check: bool,
@@ -86,6 +88,7 @@ impl Gateway for Fake {
         let default = &config.profiles[0];
         board.blocked = default.block.iter().map(|entry| entry.what.to_string()).collect();
         board.limits.clone_from(&default.limits);
+        board.imported = config.imported.iter().map(|it| it.network.to_string()).collect();
         Ok(Applied {
             generation: board.generation,
             hash: "5ea1".into(),

@@ -130,6 +130,12 @@ const CASES: &[Case] = &[
     ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"\ntime_zone = \"Asia/Tokio\"", 5, "\"Asia/Tokio\" is no time zone", "tzdata"),
     ("[site]\nholidays = [\"2026-02-30\"]", 2, "\"2026-02-30\" is no day", "\"JP\""),
     ("[site]\nholidays = \"JP\"", 2, "not a single string", "holidays = [\"JP\"]"),
+    // Imports.
+    ("[import.x]\nformat = \"csv\"", 1, "import.x has no file", "file = \"voipbl.txt\""),
+    ("[import.x]\nfile = \"\"", 2, "\"\" names no file", "voipbl.txt"),
+    ("[import.x]\nfile = \"l\"\nexpires = \"8d\"", 3, "\"8d\" is too long", "at most \"7d\""),
+    ("[import.x]\nfile = \"l\"\nformat = \"xml\"", 3, "auto, lines, csv, apiban, voipbl", "write"),
+    ("[import.x]\nurl = \"https://x\"\nfile = \"l\"", 2, "unknown key \"url\"", "known here are file, format, expires"),
     // Syntax.
     ("mode = monitor", 1, "not TOML", "double quotes"),
     ("mode = \"monitor\"\nmode = \"enforce\"", 2, "duplicate key", "keep one of the two"),

@@ -80,6 +80,11 @@ own_numbers = ["+81312345678"]
 time_zone = "Asia/Tokyo"
 holidays = ["JP", "2026-12-29"]
 
+[import.voipbl]
+file = "no-such-list.txt"
+format = "voipbl"
+expires = "2d"
+
 [schedule.night]
 hours = "18:00-08:00"
 days = "mon-fri"
