@@ -41,7 +41,9 @@ pub(super) fn imports(report: &mut Report<'_>, top: &Section<'_>, lists: &Lists<
             );
             continue;
         }
+        // Whole, so that the same file is the same wherever the policy was read from.
         let file = lists.base_dir.join(file);
+        let file = std::path::absolute(&file).unwrap_or(file);
         let import = Import { name: named.name.to_owned(), file, format, expires: expires.unwrap_or(LONGEST) };
         out.push((span, import));
     }

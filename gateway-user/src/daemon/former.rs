@@ -102,10 +102,17 @@ pub(super) fn returned(dir: &Path) -> io::Result<()> {
     sync(dir)
 }
 
-/// Removes what is kept: the policy in force is the one to stay.
-pub(super) fn forget(dir: &Path) -> io::Result<()> {
-    remove(&dir.join(WAITING))?;
-    remove(&dir.join(RETURNED))?;
+/// Removes the policy to go back to from a state directory: what is in force stays, and the next start reads the file.
+///
+/// # Errors
+///
+/// Where it is there and cannot be removed.
+pub fn forget(dir: &Path) -> io::Result<()> {
+    let names = [WAITING, RETURNED].map(|name| dir.join(name));
+    if !names.iter().any(|path| path.symlink_metadata().is_ok()) {
+        return Ok(());
+    }
+    names.iter().try_for_each(|path| remove(path))?;
     sync(dir)
 }
 

@@ -11,6 +11,7 @@ mod reload;
 mod run;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
+pub use former::forget as forget_former;
 pub use gateway::{
     ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState, LinkState,
     OrderRule,

@@ -44,6 +44,7 @@ struct Kept {
     /// Why the file as it is now is not good.
     error: Option<String>,
     left_out: Vec<String>,
+    looked: bool,
     /// Size and time of the file when it was last looked at.
     seen: Option<(u64, SystemTime)>,
 }
@@ -81,8 +82,14 @@ impl Imports {
     /// Reads every import of a policy. Where a file is not good, the last good one in `dir` holds.
     pub fn of(config: &Config, dir: &Path) -> Self {
         let start = |import: &Import| {
-            let mut kept =
-                Kept { import: import.clone(), good: load(dir, import), error: None, left_out: Vec::new(), seen: None };
+            let mut kept = Kept {
+                import: import.clone(),
+                good: load(dir, import),
+                error: None,
+                left_out: Vec::new(),
+                looked: false,
+                seen: None,
+            };
             kept.look(&Protected::of(config), dir);
             kept
         };
@@ -121,11 +128,14 @@ impl Imports {
 impl Kept {
     /// Reads the file; what is good takes the place of what was, in `dir` too.
     fn look(&mut self, protected: &Protected, dir: &Path) {
+        let looked = self.looked;
+        self.looked = true;
         self.seen = seen(&self.import.file);
         match read(&self.import, protected) {
             Ok(Contents { networks, written, left_out }) => {
                 let good = Good { written, networks };
-                for left_out in left_out.iter().filter(|_| self.left_out != left_out) {
+                // Whoever reads the policy tells what is left out at first; here only what is new is.
+                for left_out in left_out.iter().filter(|_| looked && self.left_out != left_out) {
                     tracing::warn!("import.{}: {left_out}", self.import.name);
                 }
                 if self.good.as_ref() != Some(&good) {
@@ -141,7 +151,7 @@ impl Kept {
                 (self.good, self.error, self.left_out) = (Some(good), None, left_out);
             }
             Err(error) => {
-                if self.error.as_ref() != Some(&error) {
+                if looked && self.error.as_ref() != Some(&error) {
                     tracing::warn!(
                         "import.{}: {error}; the last good list holds until it is too old",
                         self.import.name
