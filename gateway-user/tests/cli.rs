@@ -155,7 +155,10 @@ fn the_json_shapes_are_those_that_others_rely_on() {
     assert_eq!(find("SL")["action"], "block");
     assert_eq!(find("SL")["since"], Value::Null);
     let keys: Vec<&str> = find("SL").as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["action", "expires", "kind", "origin", "profile", "reason", "since", "value"]);
+    assert_eq!(
+        keys,
+        ["action", "active", "expires", "kind", "origin", "profile", "reason", "schedule", "since", "value"]
+    );
     assert!(daemon.json(&["list", "sources", "--json"]).iter().any(|it| it["action"] == "trunk"));
 
     for args in [&["status"][..], &["counters"], &["explain", "0570"], &["list"], &["orders"], &["events"]] {
@@ -189,6 +192,114 @@ fn a_reload_is_whole_or_not_at_all() {
     assert!(stdout(&output).contains("enfroce") && stdout(&output).contains("regoin"), "{}", stdout(&output));
     std::fs::write(&file, support::POLICY).unwrap();
     assert_eq!(code(&daemon.tollgate(&["check", file.to_str().unwrap()])), 0);
+}
+
+#[test]
+fn a_reload_on_trial_says_how_to_keep_it() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("tollgate.toml");
+    std::fs::write(&file, support::POLICY.replace("enforce", "monitor")).unwrap();
+    let output = daemon.tollgate(&["reload", "--confirm", "90s"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    for needle in ["until", "(1m 30s)", "tollgate confirm", "comes back by itself"] {
+        assert!(stdout(&output).contains(needle), "{needle}: {}", stdout(&output));
+    }
+    let status = stdout(&daemon.tollgate(&["status"]));
+    assert!(status.contains("the policy is on trial by") && status.contains("`tollgate confirm` until"), "{status}");
+    assert_eq!(daemon.json(&["status", "--json"])[0]["confirm"]["state"], "waiting");
+    assert_eq!(daemon.json(&["confirm", "--json"])[0]["ok"], true);
+    assert_eq!(daemon.json(&["status", "--json"])[0]["confirm"], Value::Null);
+    let output = daemon.tollgate(&["confirm"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("nothing waits to be confirmed"), "{output:?}");
+    assert_eq!(daemon.json(&["reload", "--confirm", "--json"])[0]["confirm"], "tollgate confirm");
+    for wrong in ["1s", "2d", "soon"] {
+        assert_eq!(code(&daemon.tollgate(&["reload", "--confirm", wrong])), 2, "{wrong}");
+    }
+}
+
+#[test]
+fn diff_says_in_words_what_a_file_would_change() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("new.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, support::POLICY).unwrap();
+    let output = daemon.tollgate(&["diff", path]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "nothing would change\n"), "{output:?}");
+
+    let changed = support::POLICY.replace("\"enforce\"", "\"monitor\"").replace("\"SL\"", "\"LV\", \"+881\"");
+    std::fs::write(&file, &changed).unwrap();
+    let output = daemon.tollgate(&["diff", path]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (1, ""), "{output:?}");
+    let text = stdout(&output);
+    for needle in [
+        "mode: enforce -> monitor",
+        "LV: allow -> block, Latvia, +371 (profile default, new.toml:12)",
+        "SL: block -> allow, Sierra Leone, +232 (profile lobby, tollgate.toml:12)",
+        "+881: block, as before",
+    ] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    let output = daemon.tollgate(&["diff", path, "--json"]);
+    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().unwrap();
+    assert_eq!((&last["same"], &last["changes"]), (&json!(false), &json!(lines.len() - 1)));
+    let keys: Vec<&str> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["after", "before", "country", "note", "part", "place", "what"]);
+    assert_eq!(daemon.json(&["status", "--json"])[0]["mode"], "enforce", "nothing was changed");
+
+    std::fs::write(&file, "mode = \"enfroce\"").unwrap();
+    let output = daemon.tollgate(&["diff", path]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (2, ""));
+    assert!(stderr(&output).contains("new.toml:1: mode: \"enfroce\""), "{}", stderr(&output));
+}
+
+#[test]
+fn diff_of_two_files_needs_no_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("none.sock");
+    let (old, new) = (dir.path().join("old.toml"), dir.path().join("new.toml"));
+    std::fs::write(&old, support::POLICY).unwrap();
+    let list: Vec<String> = (0..1000).map(|number| format!("+2327{number:03}")).collect();
+    std::fs::write(dir.path().join("list.txt"), list.join("\n")).unwrap();
+    let longer = support::POLICY.replace("block = [\"SL\"]", "allow = [\"SL\"]\nblock_files = [\"list.txt\"]");
+    std::fs::write(&new, longer).unwrap();
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    let output = tollgate(&nowhere, &["diff", new, "--config", old]);
+    assert_eq!(code(&output), 1, "{output:?}");
+    let text = stdout(&output);
+    assert!(text.lines().count() < 100 && text.contains("profile.default: and 961 more; --json shows all"), "{text}");
+    let output = tollgate(&nowhere, &["diff", new, "--config", old, "--json"]);
+    assert_eq!(stdout(&output).lines().count(), 2 * 1001 + 1);
+    assert_eq!(code(&tollgate(&nowhere, &["diff", old, "--config", old])), 0);
+    assert_eq!(code(&tollgate(&nowhere, &["diff", new])), 3, "no daemon");
+    assert_eq!(code(&tollgate(&nowhere, &["diff", new, "--config", "no-such.toml"])), 2);
+}
+
+#[test]
+fn init_writes_a_policy_that_check_accepts_and_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (nowhere, file) = (dir.path().join("none.sock"), dir.path().join("tollgate.toml"));
+    let path = file.to_str().unwrap();
+    let output = tollgate(&nowhere, &["init", "--output", path]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let check = tollgate(&nowhere, &["check", path]);
+    assert_eq!((code(&check), stdout(&check)), (0, format!("{path}: would load\n")));
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.contains("mode = \"monitor\"") && written.contains("region = \"JP\""), "{written}");
+    let shown = stdout(&tollgate(&nowhere, &["init", "--region", "de"]));
+    assert!(shown.contains("region = \"DE\""), "{shown}");
+
+    std::fs::write(&file, "precious").unwrap();
+    let output = tollgate(&nowhere, &["init", "--output", path]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("stays as it is"), "{output:?}");
+    let dangling = dir.path().join("link.toml");
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), &dangling).unwrap();
+    assert_eq!(code(&tollgate(&nowhere, &["init", "--output", dangling.to_str().unwrap()])), 1);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    assert_eq!(code(&tollgate(&nowhere, &["init", "--region", "XX"])), 2);
+    assert_eq!(code(&tollgate(&nowhere, &["init", "--pcap", path])), 1);
 }
 
 #[test]

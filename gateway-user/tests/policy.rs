@@ -13,12 +13,12 @@ use gateway_common::{
     judged::{Judged, Who},
 };
 use gateway_user::{
-    config::Config,
+    config::{Config, Imported},
     daemon::{ActiveOrder, OrderRule},
     engine::{Engine as _, host::HostEngine},
     numbering,
     orders::Scope,
-    policy::compile,
+    policy::{compile, explain},
 };
 
 const HEAD: &str = "mode = \"enforce\"\nfloor = false\n[site]\nregion = \"JP\"\n";
@@ -282,6 +282,28 @@ fn what_is_sip_and_makes_no_call_is_dropped_by_no_destination_rule() {
     for other in [&b"SIP/2.0 200 OK\r\n\r\n"[..], b"\0\x01\0\0", b"\r\n\r\n", b""] {
         assert_eq!(engine.judge(&frame_of(other), Side::Wan, 0, 1).verdict(), Pass, "{other:?}");
     }
+}
+
+#[test]
+fn what_an_import_names_places_no_call_and_an_order_lets_it() {
+    let mut config = site("block = [\"SL\"]\n");
+    let network = "198.51.100.0/24".parse().unwrap();
+    config.imported = std::sync::Arc::new(vec![Imported { import: "x".into(), network }]);
+    let orders = [order(1, OrderRule::Allow, &["198.51.100.9"], Scope::Site)];
+    let mut engine = ordered(&config, &orders);
+    for (source, dialled, verdict) in [
+        ([198, 51, 100, 7], "0312345678", Drop),
+        ([198, 51, 100, 7], "119", Pass),
+        ([198, 51, 100, 9], "0312345678", Pass),
+        ([203, 0, 113, 1], "0312345678", Pass),
+    ] {
+        assert_eq!(call_from(&mut engine, source, dialled).verdict(), verdict, "{source:?} {dialled}");
+    }
+    let (image, _) = compile(&config, &[], &HashMap::new(), 1).unwrap();
+    let found = explain(&config, &image, &[], "0312345678", Some("198.51.100.7".parse().unwrap())).unwrap();
+    assert_eq!((found.verdict, found.rule.as_deref()), (Drop, Some("import.x names 198.51.100.0/24")));
+    config.mode = gateway_user::config::Mode::Monitor;
+    assert_eq!(call_from(&mut host(&config), [198, 51, 100, 7], "0312345678").verdict(), WouldDrop);
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub struct Places {
 pub enum Command {
     /// Filter: load the program, put policy and orders in force, attach, serve the other commands
     Run(super::run::RunArgs),
+    /// Write a first policy, from the interfaces of this machine or from a capture
+    Init(super::init::InitArgs),
     /// Read a policy file and say everything that is wrong with it; changes nothing
     #[command(after_help = "\
 Examples:
@@ -73,6 +75,8 @@ Examples:
   tollgate check new.toml && sudo mv new.toml /etc/tollgate/tollgate.toml && sudo tollgate reload
 Ends 1 if the policy would not load.")]
     Check(CheckArgs),
+    /// What a policy file would change: against the policy in force, or against another file
+    Diff(super::diff::DiffArgs),
     /// Stop calls to a destination or from a source, in either mode
     #[command(after_help = BLOCK_EXAMPLES)]
     Block(OrderArgs),
@@ -116,6 +120,7 @@ Examples:
   tollgate explain 010232761234567
   tollgate explain +442071838750 --from 192.0.2.10
   tollgate explain 'sip:110@pbx.example.net' --config new.toml
+  tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
 Without a daemon and without --config, the built-in example policy answers.")]
     Explain(ExplainArgs),
     /// What a policy decides about captured packets or SIP messages; touches no interface
@@ -129,7 +134,13 @@ or .cap; with --sip those that end in .sip or .dat, or all files where none does
 Ends 0 whatever the verdicts, 1 if a file cannot be read to its end.")]
     Replay(ReplayArgs),
     /// Read the policy file again: all of it or nothing
-    Reload(JsonArgs),
+    #[command(after_help = "\
+Examples:
+  tollgate reload                 at once, to stay
+  tollgate reload --confirm 60s   on trial: the former policy comes back unless `tollgate confirm` comes within 60 s")]
+    Reload(ReloadArgs),
+    /// Let a policy that was reloaded with --confirm stay
+    Confirm(JsonArgs),
     /// What this machine, its kernel and its network cards lack, and what to do about it
     #[command(after_help = "\
 Examples:
@@ -222,6 +233,9 @@ pub struct ReplayArgs {
     /// Policy file; without one, the built-in example of region JP in enforce mode
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The time by which schedules hold, throughout the capture; now, where it is left out
+    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
+    pub at: Option<jiff::Timestamp>,
     /// Print one JSON object a packet
     #[arg(long)]
     pub json: bool,
@@ -258,6 +272,17 @@ pub struct JsonArgs {
     pub json: bool,
 }
 
+/// `reload`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ReloadArgs {
+    /// Go back to the former policy after this time (5s to 1d) unless `tollgate confirm` comes
+    #[arg(long, value_name = "TIME", value_parser = crate::config::duration, num_args = 0..=1, default_missing_value = "60s")]
+    pub confirm: Option<std::time::Duration>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `list`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ListArgs {
@@ -289,6 +314,9 @@ pub struct ExplainArgs {
     /// The source of the call; its profile applies
     #[arg(long, value_name = "ADDR")]
     pub from: Option<IpAddr>,
+    /// When the call is placed, for schedules and orders: as of --until of `block`, or a time that has passed
+    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
+    pub at: Option<jiff::Timestamp>,
     /// Policy file to ask instead of the daemon; orders are left out
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

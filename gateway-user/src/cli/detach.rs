@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     control::{client::ClientError, protocol::Command, views::ChangedView},
+    daemon::forget_former,
     kernel,
 };
 
@@ -25,6 +26,13 @@ pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), 
     if interfaces.is_empty() {
         return order::show(answer, args.json, out);
     }
+    // As where the daemon does it: whoever starts again after this means the file.
+    let left = forget_former(&places.state_dir).err().map(|error| {
+        format!(
+            "a former policy in {} cannot be removed: {error}; the next start goes back to it",
+            places.state_dir.display()
+        )
+    });
     let view = ChangedView {
         ok: true,
         order: None,
@@ -33,8 +41,9 @@ pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), 
         since,
         in_force: Timestamp::now(),
         expires: None,
+        confirm: None,
         overridden_by: Vec::new(),
-        warnings: warning.into_iter().collect(),
+        warnings: warning.into_iter().chain(left).collect(),
         undo: Some("tollgate run".into()),
     };
     order::show(Ok(view), args.json, out)

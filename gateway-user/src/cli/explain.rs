@@ -1,5 +1,7 @@
 //! `tollgate explain`.
 
+use jiff::Timestamp;
+
 use super::{
     Cell, Failure, Out, Tone,
     args::{ExplainArgs, Places},
@@ -15,7 +17,7 @@ pub(super) fn run(args: &ExplainArgs, places: &Places, out: &mut Out) -> Result<
     if args.config.is_some() {
         return show(&alone(args)?, args.json, out);
     }
-    match ask(places, &Command::Explain { input: args.input.clone(), from: args.from }) {
+    match ask(places, &Command::Explain { input: args.input.clone(), from: args.from, at: args.at }) {
         Ok(view) => show(&view, args.json, out),
         Err(ClientError::NoDaemon { .. }) => {
             let socket = places.socket.display();
@@ -31,8 +33,9 @@ pub(super) fn run(args: &ExplainArgs, places: &Places, out: &mut Out) -> Result<
 /// What a policy file, or the built-in example, says without a daemon: no orders.
 fn alone(args: &ExplainArgs) -> Result<ExplanationView, Failure> {
     let (config, _) = replay::policy(args.config.as_deref())?;
-    let image = replay::image(&config)?;
-    policy::explain(&config, &image, &[], &args.input, args.from)
+    let config = &*config.at(args.at.unwrap_or_else(Timestamp::now));
+    let image = replay::image(config)?;
+    policy::explain(config, &image, &[], &args.input, args.from)
         .map(ExplanationView::from)
         .map_err(|error| Failure::Usage(format!("{error:#}")))
 }

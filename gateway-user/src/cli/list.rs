@@ -37,7 +37,7 @@ pub(super) fn run(args: ListArgs, places: &Places, out: &mut Out) -> Result<(), 
 }
 
 fn table(out: &mut Out, rows: &[Vec<Cell>]) -> std::io::Result<()> {
-    out.table(&["kind", "value", "action", "profile", "origin", "until", "reason"], rows)
+    out.table(&["kind", "value", "action", "profile", "origin", "until", "schedule", "reason"], rows)
 }
 
 fn row(entry: ListView) -> Vec<Cell> {
@@ -49,10 +49,14 @@ fn row(entry: ListView) -> Vec<Cell> {
     vec![
         plain(entry.kind),
         plain(entry.value),
-        (entry.action, tone),
+        (
+            if entry.active { entry.action } else { format!("{} (not now)", entry.action) },
+            if entry.active { tone } else { Tone::Dim },
+        ),
         plain(entry.profile.unwrap_or_else(|| "site".into())),
         plain(entry.origin),
         plain(entry.expires.map(when::shown).unwrap_or_default()),
+        plain(entry.schedule.unwrap_or_default()),
         plain(entry.reason.unwrap_or_default()),
     ]
 }

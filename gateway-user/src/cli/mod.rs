@@ -4,10 +4,12 @@ pub mod args;
 mod check;
 mod counters;
 mod detach;
+pub mod diff;
 mod doctor;
 mod events;
 mod explain;
 mod failure;
+pub mod init;
 mod list;
 mod order;
 mod orders;
@@ -59,7 +61,9 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
     let places = &cli.places;
     match &cli.command {
         Command::Run(args) => run::run(args, places, starter(places), out),
+        Command::Init(args) => init::run(args, out),
         Command::Check(args) => check::run(args, out),
+        Command::Diff(args) => diff::run(args, places, out),
         Command::Block(args) => order::run(OrderRule::Block, args, places, out),
         Command::Allow(args) => order::run(OrderRule::Allow, args, places, out),
         Command::Undo(args) => undo::run(args, places, out),
@@ -71,6 +75,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, places, out),
         Command::Replay(args) => replay::run(args, out),
         Command::Reload(args) => reload::run(*args, places, out),
+        Command::Confirm(args) => reload::confirm(*args, places, out),
         Command::Doctor(args) => doctor::run(args, places, out),
         Command::Trace(args) => trace::run(*args, places, out),
         Command::Detach(args) => detach::run(*args, places, out),

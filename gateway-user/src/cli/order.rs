@@ -79,6 +79,10 @@ pub(super) fn show(answer: Result<ChangedView, ClientError>, json: bool, out: &m
     } else if view.order.is_some() {
         facts.push(("until", plain("undone")));
     }
+    if let Some(confirm) = &view.confirm {
+        facts.push(("to keep it", (confirm.clone(), Tone::Head)));
+        facts.push(("", ("otherwise the former policy comes back by itself".into(), Tone::Warn)));
+    }
     list(&mut facts, "overridden by", &view.overridden_by, Tone::Plain);
     list(&mut facts, "warning", &view.warnings, Tone::Warn);
     if let Some(undo) = view.undo {

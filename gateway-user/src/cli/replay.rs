@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use gateway_common::{Reason, Verdict};
+use jiff::Timestamp;
 
 use super::{
     Failure, Out, Tone,
@@ -19,7 +20,7 @@ use crate::{
 
 pub(super) fn run(args: &ReplayArgs, out: &mut Out) -> Result<(), Failure> {
     let (config, name) = policy(args.config.as_deref())?;
-    let image = image(&config)?;
+    let image = image(&config.at(args.at.unwrap_or_else(Timestamp::now)))?;
     let mut engine = engine(args.engine, image)?;
     if !args.json {
         out.line(&format!("policy: {name}"))?;

@@ -54,23 +54,25 @@ pub enum ModeArg {
 }
 
 impl RunArgs {
-    /// The policy as the command line changes it; at every reload too.
+    /// The policy as the command line changes it; at every reload too, and where the daemon goes back to a former policy.
     pub fn override_policy(&self, mut config: Config) -> Config {
         if !self.iface.is_empty() {
             config.interfaces.clone_from(&self.iface);
+            config.overridden.interfaces = true;
         }
         match self.mode {
             Some(ModeArg::Monitor) => config.mode = Mode::Monitor,
             Some(ModeArg::Enforce) => config.mode = Mode::Enforce,
             None => {}
         }
+        config.overridden.mode |= self.mode.is_some();
         config
     }
 }
 
 /// Runs the daemon until it is told to stop. `start` loads the filter, puts policy and orders in force and attaches.
 pub fn run(args: &RunArgs, places: &Places, start: Starter, out: &mut Out) -> Result<(), Failure> {
-    let policy = args.clone();
+    let (policy, adjusted) = (args.clone(), args.clone());
     let load = move || {
         let (config, warnings) = config::load(&policy.config)?;
         for warning in warnings {
@@ -78,7 +80,8 @@ pub fn run(args: &RunArgs, places: &Places, start: Starter, out: &mut Out) -> Re
         }
         Ok(policy.override_policy(config))
     };
-    serve(args, places, Parts { load: Box::new(load), start, clock: Box::new(Timestamp::now) }, out)
+    let adjust = Box::new(move |config| adjusted.override_policy(config));
+    serve(args, places, Parts { load: Box::new(load), adjust, start, clock: Box::new(Timestamp::now) }, out)
 }
 
 fn serve(args: &RunArgs, places: &Places, parts: Parts, out: &mut Out) -> Result<(), Failure> {

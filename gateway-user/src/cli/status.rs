@@ -9,7 +9,7 @@ use super::{
 };
 use crate::control::{
     protocol::Command,
-    views::{InterfaceView, StatusView},
+    views::{ConfirmView, ImportView, InterfaceView, StatusView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -45,10 +45,43 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
     ];
+    facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
+    for import in &status.imports {
+        facts.push(("import", of_import(import)));
+        facts.extend(import.notes.iter().map(|note| ("", (note.clone(), Tone::Warn))));
+    }
     facts.extend(policy.warnings.iter().map(|warning| ("warning", (warning.clone(), Tone::Warn))));
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
     Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+/// A list of sources that others keep, with its age.
+fn of_import(import: &ImportView) -> Cell {
+    let now = Timestamp::now();
+    let age = import.written.map(|written| format!(", written {} ago", when::length(when::between(written, now))));
+    let left = import.expires.filter(|expires| *expires > now).map(|expires| {
+        let left = when::length(when::between(now, expires));
+        format!(", holds {left} more")
+    });
+    let (age, left) = (age.unwrap_or_default(), left.unwrap_or_default());
+    let text = format!("{}: {} networks blocked, {}{age}{left}", import.name, import.networks, import.state);
+    (text, if import.state == "good" { Tone::Plain } else { Tone::Warn })
+}
+
+/// A reload that wants, or wanted, to be confirmed.
+fn on_trial(trial: &ConfirmView) -> Cell {
+    let (who, until) = (&trial.who, when::shown(trial.until));
+    if trial.state == "waiting" {
+        let left = when::length(when::between(Timestamp::now(), trial.until));
+        let text = format!("the policy is on trial by {who}: `tollgate confirm` until {until} ({left}) lets it stay");
+        return (text, Tone::Warn);
+    }
+    let text = format!(
+        "the reload by {who} was not confirmed by {until}: the FORMER policy is in force, not the file; `tollgate diff`, \
+         then `tollgate reload`"
+    );
+    (text, Tone::Bad)
 }
 
 fn row(interface: &InterfaceView) -> Vec<Cell> {

@@ -13,6 +13,14 @@ pub fn until_now(text: &str) -> Result<Timestamp, String> {
     until(text, &Zoned::now())
 }
 
+/// Reads a time that may have passed, in the same forms.
+pub fn at_now(text: &str) -> Result<Timestamp, String> {
+    match text.parse::<Timestamp>() {
+        Ok(time) => Ok(time),
+        Err(_) => local(text, &Zoned::now()),
+    }
+}
+
 /// Reads RFC 3339, or `18:00`, `fri 18:00`, `tomorrow 18:00`, `2026-12-24 18:00` in the time zone of `now`.
 pub fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let end = match text.parse::<Timestamp>() {

@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::{
     Entry, Limit, Network, Profile, Trunk,
     keys::{nearest, shown},
+    overlap,
     problem::{Complaint, Report},
     profile::Written,
     region::emergency_numbers,
+    schedule,
     section::Span,
 };
 use crate::what::What;
@@ -85,10 +87,14 @@ pub(super) fn profiles(report: &mut Report<'_>, written: &[Written], merged: &[P
         let message = format!("{} profiles, and the kernel can tell {MOST_PROFILES} apart", written.len());
         report.problem(&extra.span, Complaint::new(message, "give sources with the same rules one profile"));
     }
-    for profile in merged {
+    for (profile, written) in merged.iter().zip(written) {
         emergency(report, profile);
         contradictions(report, profile);
+        schedule::contradictions(report, profile);
         own_side(report, profile, own_numbers);
+        // What a profile inherits is told of where it stands.
+        let (block, allow) = (written.block.as_deref(), written.allow.as_deref());
+        overlap::entries(report, profile, block.unwrap_or_default(), allow.unwrap_or_default());
     }
 }
 
@@ -99,7 +105,7 @@ fn emergency(report: &mut Report<'_>, profile: &Profile) {
         .copied()
         .chain(profile.emergency.iter().map(String::as_str))
         .collect();
-    for entry in &profile.block {
+    for entry in blocked(profile) {
         let What::Dial(keys) = &entry.what else {
             continue;
         };
@@ -130,9 +136,14 @@ fn contradictions(report: &mut Report<'_>, profile: &Profile) {
     }
 }
 
+/// What is blocked, always or by a schedule.
+fn blocked(profile: &Profile) -> impl Iterator<Item = &Entry> {
+    profile.block.iter().chain(profile.scheduled.iter().filter(|it| !it.allow).map(|it| &it.entry))
+}
+
 /// Blocking one's own country or number is more often a slip than a wish.
 fn own_side(report: &mut Report<'_>, profile: &Profile, own_numbers: &[String]) {
-    for entry in &profile.block {
+    for entry in blocked(profile) {
         let hit = match &entry.what {
             What::Country(code) => (*code == profile.region).then(|| "the profile's own country".to_owned()),
             What::Prefix(digits) => {

@@ -30,6 +30,9 @@ pub(super) enum Kind {
     Emergency,
     Ceiling,
     Limit,
+    Schedule,
+    Entry,
+    Import,
 }
 
 macro_rules! keys {
@@ -38,7 +41,7 @@ macro_rules! keys {
 
 impl Kind {
     /// Every kind that keys can stand in.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Top,
         Self::Interface,
         Self::Sip,
@@ -49,6 +52,9 @@ impl Kind {
         Self::Emergency,
         Self::Ceiling,
         Self::Limit,
+        Self::Schedule,
+        Self::Entry,
+        Self::Import,
     ];
 
     /// The keys that stand in it.
@@ -65,6 +71,8 @@ impl Kind {
                 "emergency" => "[emergency]",
                 "ceiling" => "[ceiling]",
                 "limit" => "[limit.NAME]",
+                "schedule" => "[schedule.NAME]",
+                "import" => "[import.NAME]",
             },
             Self::Interface => keys! { "role" => r#"role = "wan""# },
             Self::Sip => keys! {
@@ -77,6 +85,8 @@ impl Kind {
                 "region" => r#"region = "JP""#,
                 "extensions" => r#"extensions = "2-5""#,
                 "own_numbers" => r#"own_numbers = ["+81312345678"]"#,
+                "time_zone" => r#"time_zone = "Asia/Tokyo""#,
+                "holidays" => r#"holidays = ["JP", "2026-12-29"]"#,
             },
             Self::Profile => keys! {
                 "sources" => r#"sources = ["192.0.2.0/28"]"#,
@@ -130,13 +140,28 @@ impl Kind {
                 "burst" => "burst = 20",
                 "over" => r#"over = "drop""#,
                 "ban" => r#"ban = "5m""#,
+                "schedule" => r#"schedule = "night""#,
+            },
+            Self::Schedule => keys! {
+                "hours" => r#"hours = "18:00-08:00""#,
+                "days" => r#"days = "mon-fri""#,
+                "holidays" => r#"holidays = "exclude""#,
+                "time_zone" => r#"time_zone = "Asia/Tokyo""#,
+            },
+            Self::Import => keys! {
+                "file" => r#"file = "voipbl.txt""#,
+                "format" => r#"format = "auto""#,
+                "expires" => r#"expires = "7d""#,
+            },
+            Self::Entry => keys! {
+                "what" => r#"{ what = "international", schedule = "night" }"#,
+                "schedule" => r#"{ what = "international", schedule = "night" }"#,
             },
         }
     }
 
     const fn later(self) -> &'static [Later] {
         const WINDOW: &str = r#"use rate = "5/m" and burst, or remove it"#;
-        const SCHEDULE: &str = "remove it: what the file says holds at all times";
         match self {
             Self::Limit => &[
                 Later { name: "windows", remedy: WINDOW },
@@ -144,23 +169,11 @@ impl Kind {
                 Later { name: "concurrent", remedy: r#"use rate = "5/m" to bound how fast calls begin, or remove it"# },
                 Later { name: "minutes", remedy: WINDOW },
                 Later { name: "monthly", remedy: WINDOW },
-                Later { name: "hours", remedy: SCHEDULE },
-                Later { name: "days", remedy: SCHEDULE },
-                Later { name: "holidays", remedy: SCHEDULE },
             ],
-            Self::Site => &[
-                Later {
-                    name: "outside_registration",
-                    remedy: r#"use a limit with method = "REGISTER" for unproved sources, or remove it"#,
-                },
-                Later { name: "time_zone", remedy: SCHEDULE },
-                Later { name: "holidays", remedy: SCHEDULE },
-            ],
-            Self::Profile => &[
-                Later { name: "hours", remedy: SCHEDULE },
-                Later { name: "days", remedy: SCHEDULE },
-                Later { name: "holidays", remedy: SCHEDULE },
-            ],
+            Self::Site => &[Later {
+                name: "outside_registration",
+                remedy: r#"use a limit with method = "REGISTER" for unproved sources, or remove it"#,
+            }],
             _ => &[],
         }
     }
@@ -178,6 +191,9 @@ impl Kind {
             Self::Emergency => "[emergency]",
             Self::Ceiling => "[ceiling]",
             Self::Limit => "[limit.NAME]",
+            Self::Schedule => "[schedule.NAME], and name that by schedule = \"NAME\"",
+            Self::Import => "[import.NAME]",
+            Self::Entry => "an entry such as { what = \"SL\", schedule = \"night\" }",
         })
     }
 

@@ -198,7 +198,8 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
         // A stand-in where the rate is wrong: that is a problem of its own, and the name must still resolve.
         let rate = rate(report, section, "rate", 1).unwrap_or(Rate { count: 1, per: Duration::from_secs(1), burst: 1 });
         let key = key.unwrap_or(LimitKey::Source);
-        out.push((named.span, Limit { name, key, method, class, rate, over, ban }));
+        let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
+        out.push((named.span, Limit { name, key, method, class, rate, over, ban, schedule }));
     }
     out
 }

@@ -2,20 +2,25 @@
 
 mod check;
 mod file;
+mod import;
 mod keys;
 mod limit;
 mod list;
 mod model;
+mod named;
 mod network;
+mod overlap;
 mod problem;
 mod profile;
 mod region;
+mod schedule;
 mod section;
 mod site;
+pub mod snapshot;
 mod syntax;
 mod values;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use jiff::civil::Date;
 use toml::de::DeTable;
@@ -98,6 +103,8 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let site = site::site(report, &top);
     let trunks = limit::trunks(report, &top, &interfaces);
     let limits = limit::limits(report, &top);
+    let calendar = schedule::calendar(report, &top, lists.today);
+    let schedules = schedule::schedules(report, &top, &calendar);
     let emergency_unproved = limit::emergency(report, &top);
     let ceiling = limit::ceiling(report, &top);
 
@@ -109,11 +116,14 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
             _ => written.push(profile),
         }
     }
+    let entries: Vec<&schedule::Written> = written.iter().flat_map(profile::Written::scheduled).collect();
+    schedule::check(report, &schedules, &entries, &limits);
+    let (import_spans, imports): (Vec<_>, Vec<_>) = import::imports(report, &top, lists).into_iter().unzip();
     let profiles = profile::merge(&mut written, &site.region);
     check::limits(report, &written, &limits);
     check::sources(report, &written, &trunks);
     check::profiles(report, &written, &profiles, &site.own_numbers);
-    Config {
+    let config = Config {
         path: None,
         mode: mode.unwrap_or(Mode::Monitor),
         floor,
@@ -125,7 +135,14 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         emergency_unproved,
         ceiling,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
-    }
+        schedules: schedules.into_iter().map(|(_, schedule)| schedule).collect(),
+        imports,
+        imported: Arc::default(),
+        as_of: None,
+        overridden: Overridden::default(),
+    };
+    import::warnings(report, &config, &import_spans);
+    config
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! The policy file, validated: what the policy compiler, the daemon and the CLI work with.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gateway_common::{Class, Method};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use super::named;
+pub use crate::imports::{Import, Imported};
+pub use crate::schedule::{OnHolidays, Schedule, Scheduled};
 use crate::what::What;
 
 /// A whole policy. Every value is in range, every name is known, every reference resolves.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// The file it came from; `None` for the built-in example.
     pub path: Option<PathBuf>,
@@ -31,10 +36,30 @@ pub struct Config {
     pub ceiling: Ceiling,
     /// The limits, by name.
     pub limits: Vec<Limit>,
+    /// The schedules that entries and limits name.
+    pub schedules: Vec<Schedule>,
+    /// Lists of sources that others keep.
+    pub imports: Vec<Import>,
+    /// What of them holds now: calls from there are blocked. The daemon fills it in.
+    #[serde(skip)]
+    pub imported: Arc<Vec<Imported>>,
+    /// The moment for which entries and limits of schedules are in place; `None` where none are.
+    pub as_of: Option<Timestamp>,
+    /// What the command line says in its place.
+    pub overridden: Overridden,
+}
+
+/// What of a policy the command line says in place of the file; a reload keeps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// The mode.
+    pub mode: bool,
+    /// The interfaces.
+    pub interfaces: bool,
 }
 
 /// What the rules of the file do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// They are counted (`would-drop`).
     Monitor,
@@ -42,8 +67,18 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Monitor => "monitor",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 /// One interface to attach to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// Its name, as the kernel knows it.
     pub name: String,
@@ -52,7 +87,7 @@ pub struct Interface {
 }
 
 /// The side an interface looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// The outside: sources are unproved unless a trunk or known.
     Wan,
@@ -60,8 +95,18 @@ pub enum Role {
     Lan,
 }
 
+impl Role {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wan => "wan",
+            Self::Lan => "lan",
+        }
+    }
+}
+
 /// `[sip]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sip {
     /// UDP and TCP ports that carry SIP.
     pub ports: Vec<u16>,
@@ -74,7 +119,7 @@ pub struct Sip {
 }
 
 /// `[ceiling]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceiling {
     /// SIP requests of one unproved source.
     pub unproved: Rate,
@@ -85,7 +130,7 @@ pub struct Ceiling {
 }
 
 /// What happens to SIP over TCP from unproved sources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TcpPolicy {
     /// Segments that begin a SIP message are judged.
     Inspect,
@@ -95,8 +140,19 @@ pub enum TcpPolicy {
     Pass,
 }
 
+impl TcpPolicy {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Deny => "deny",
+            Self::Pass => "pass",
+        }
+    }
+}
+
 /// `[site]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// ISO 3166-1 alpha-2 region, or `ZZ`, which brings only `+`.
     pub region: String,
@@ -107,7 +163,7 @@ pub struct Site {
 }
 
 /// `[profile.NAME]`, merged with `profile.default`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// Its name.
     pub name: String,
@@ -127,10 +183,14 @@ pub struct Profile {
     pub emergency: Vec<String>,
     /// Whether a calling code without any access code is read as international.
     pub bare_e164: bool,
-    /// What is blocked.
+    /// What is blocked. A list can hold a million entries, which are written one by one.
+    #[serde(skip)]
     pub block: Vec<Entry>,
     /// What is allowed.
+    #[serde(skip)]
     pub allow: Vec<Entry>,
+    /// Entries that hold by a schedule.
+    pub scheduled: Vec<Scheduled>,
     /// Names of the limits that apply.
     pub limits: Vec<String>,
     /// The answer where no prefix says otherwise, indexed by `Class as usize`.
@@ -138,7 +198,7 @@ pub struct Profile {
 }
 
 /// One entry of a `block` or `allow` list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// What it names.
     pub what: What,
@@ -149,7 +209,7 @@ pub struct Entry {
 }
 
 /// The answer of a class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The call goes on.
     Allow,
@@ -161,8 +221,20 @@ pub enum Answer {
     AsInternational,
 }
 
+impl Answer {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Monitor => "monitor",
+            Self::Block => "block",
+            Self::AsInternational => "as-international",
+        }
+    }
+}
+
 /// `[trunk.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trunk {
     /// Its name.
     pub name: String,
@@ -177,15 +249,17 @@ pub struct Trunk {
 }
 
 /// `[limit.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     /// Its name.
     pub name: String,
     /// What shares one allowance.
     pub key: LimitKey,
     /// Only this method; `None` for every call-making request.
+    #[serde(with = "named")]
     pub method: Option<Method>,
     /// Only this class.
+    #[serde(with = "named")]
     pub class: Option<Class>,
     /// Sustained rate and burst.
     pub rate: Rate,
@@ -193,10 +267,12 @@ pub struct Limit {
     pub over: Over,
     /// How long a ban lasts, where `over` is `ban`.
     pub ban: Option<Duration>,
+    /// The schedule by which it holds; `None` for always.
+    pub schedule: Option<String>,
 }
 
 /// What shares one allowance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LimitKey {
     /// One source: IPv4 /32, IPv6 /64.
     Source,
@@ -208,8 +284,20 @@ pub enum LimitKey {
     All,
 }
 
+impl LimitKey {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Network => "network",
+            Self::Unproved => "unproved",
+            Self::All => "all",
+        }
+    }
+}
+
 /// What happens over a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Over {
     /// The packet is dropped.
     Drop,
@@ -221,8 +309,20 @@ pub enum Over {
     Warn,
 }
 
+impl Over {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Ban => "ban",
+            Self::Suspend => "suspend",
+            Self::Warn => "warn",
+        }
+    }
+}
+
 /// So many per time, and a burst: GCRA (ITU-T I.371) admits at most `burst + count * t / per` in any time `t`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// How many.
     pub count: u32,
@@ -230,6 +330,19 @@ pub struct Rate {
     pub per: Duration,
     /// How many at once.
     pub burst: u32,
+}
+
+impl std::fmt::Display for Rate {
+    /// `10/s, burst 20`, as the policy file writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.per.as_secs();
+        let (number, unit) = [(86_400, "d"), (3_600, "h"), (60, "m")]
+            .into_iter()
+            .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
+            .map_or((seconds, "s"), |(unit, name)| (seconds / unit, name));
+        let number = if number == 1 { String::new() } else { number.to_string() };
+        write!(f, "{}/{number}{unit}, burst {}", self.count, self.burst)
+    }
 }
 
 /// An IPv4 or IPv6 network; host bits are zero.

@@ -15,6 +15,14 @@ impl Network {
         Self { address, prefix_len: width(address) }
     }
 
+    /// The network of this length around an address; `None` where it has no such length.
+    pub fn around(address: IpAddr, prefix_len: u8) -> Option<Self> {
+        let mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+        let prefix_len = if mapped { prefix_len.checked_sub(96)? } else { prefix_len };
+        let address = address.to_canonical();
+        (prefix_len <= width(address)).then(|| Self { address: masked(address, prefix_len), prefix_len })
+    }
+
     /// Whether an address lies in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -3,10 +3,11 @@
 use gateway_common::Class;
 
 use super::{
-    Answer, Entry, Network, Profile,
+    Answer, Entry, Network, Profile, Scheduled,
     keys::{Kind, shown},
     list::Lists,
     problem::{Complaint, Report},
+    schedule,
     section::{Named, Section, Span, choose},
     site::region,
     values,
@@ -37,9 +38,11 @@ pub(super) struct Written {
     service_codes: Option<Vec<String>>,
     emergency: Option<Vec<String>>,
     bare_e164: Option<bool>,
-    block: Option<Vec<Entry>>,
+    pub(super) block: Option<Vec<Entry>>,
     block_files: Option<Vec<Entry>>,
-    allow: Option<Vec<Entry>>,
+    pub(super) allow: Option<Vec<Entry>>,
+    /// Entries with a schedule, of `block` and of `allow`.
+    scheduled: [Option<Vec<schedule::Written>>; 2],
     pub(super) limits: Option<Vec<(Span, String)>>,
     class: [Option<Answer>; Class::ALL.len()],
 }
@@ -83,6 +86,8 @@ pub(super) fn read(report: &mut Report<'_>, lists: &Lists<'_>, named: &Named<'_>
         let message = format!("profile.{} names no source, so it holds for none", shown(&name));
         report.warn(&named.span, Complaint::new(message, format!("write {}", Kind::Profile.example("sources"))));
     }
+    let (block, block_scheduled) = entries(report, section, "block").unzip();
+    let (allow, allow_scheduled) = entries(report, section, "allow").unzip();
     Written {
         name,
         span: named.span.clone(),
@@ -94,9 +99,10 @@ pub(super) fn read(report: &mut Report<'_>, lists: &Lists<'_>, named: &Named<'_>
         service_codes: codes(report, section, "service_codes", |t| values::code(t).map(Some)),
         emergency: codes(report, section, "emergency", |t| values::emergency(t).map(Some)),
         bare_e164: section.flag(report, "bare_e164"),
-        block: entries(report, section, "block"),
+        block,
         block_files: block_files(report, lists, section),
-        allow: entries(report, section, "allow"),
+        allow,
+        scheduled: [block_scheduled, allow_scheduled],
         limits: section.parsed_list(report, "limits", |t| Ok(t.to_owned())),
         class: answers(report, section),
     }
@@ -121,18 +127,38 @@ fn codes(
     Some(out)
 }
 
-fn entries(report: &mut Report<'_>, section: &Section<'_>, key: &str) -> Option<Vec<Entry>> {
-    let found = section.parsed_list(report, key, |t| destination(t, key == "allow"))?;
-    let mut out: Vec<Entry> = Vec::with_capacity(found.len());
+/// The entries of a list, and those of them that have a schedule.
+fn entries(report: &mut Report<'_>, section: &Section<'_>, key: &str) -> Option<(Vec<Entry>, Vec<schedule::Written>)> {
+    let found = section.mixed_list(report, key, Kind::Entry, |t| destination(t, key == "allow"))?;
+    let mut out: Vec<Entry> = Vec::with_capacity(found.texts.len());
     let mut seen = std::collections::HashSet::new();
-    for (span, what) in found {
+    for (span, what) in found.texts {
         if seen.insert(what.clone()) {
             out.push(Entry { what, place: report.place(&span), reason: None });
         } else {
             report.warn(&span, Complaint::new(format!("{key} has {what} twice"), "remove one of the two"));
         }
     }
-    Some(out)
+    let scheduled = found.tables.iter().filter_map(|(span, table)| scheduled(report, key, span, table)).collect();
+    Some((out, scheduled))
+}
+
+/// `{ what = "international", schedule = "night" }`.
+fn scheduled(report: &mut Report<'_>, key: &str, span: &Span, table: &Section<'_>) -> Option<schedule::Written> {
+    for needed in ["what", "schedule"] {
+        if table.span(needed).is_none() {
+            let message = format!("an entry of {key} has no {needed}");
+            report.missing(span, Complaint::new(message, format!("write {}", Kind::Entry.example(needed))));
+        }
+    }
+    let allow = key == "allow";
+    let what = table.parsed(report, "what", |text| match text.parse()? {
+        What::Class(class) if Kind::Class.judge(class.as_str()).is_none() => Ok(What::Class(class)),
+        _ => destination(text, allow),
+    });
+    let (name_span, name) = table.text(report, "schedule")?;
+    let entry = Entry { what: what?, place: report.place(span), reason: None };
+    Some((name_span, Scheduled { allow, entry, schedule: name.to_owned() }))
 }
 
 /// A WHAT that lists of the policy file take: a destination. The others have places of their own.
@@ -167,7 +193,12 @@ fn block_files(report: &mut Report<'_>, lists: &Lists<'_>, section: &Section<'_>
     })?;
     let mut out = Vec::new();
     for (span, file) in files {
+        let before = out.len();
         lists.read(report, &span, &file, &mut out);
+        if out.len() == before {
+            let message = format!("block_files: {} holds no entry in force", shown(&file));
+            report.warn(&span, Complaint::new(message, "fill it, or remove it; entries may have passed their day"));
+        }
     }
     Some(out)
 }
@@ -192,6 +223,11 @@ fn answers(report: &mut Report<'_>, section: &Section<'_>) -> [Option<Answer>; C
 }
 
 impl Written {
+    /// Its own entries that have a schedule.
+    pub(super) fn scheduled(&self) -> impl Iterator<Item = &schedule::Written> {
+        self.scheduled.iter().flatten().flatten()
+    }
+
     /// A profile that says nothing.
     pub(super) fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
@@ -220,6 +256,13 @@ impl Written {
             bare_e164: pick(self.bare_e164.as_ref(), default.bare_e164.as_ref()),
             block: pick(self.block.as_ref(), default.block.as_ref()),
             allow: pick(self.allow.as_ref(), default.allow.as_ref()),
+            scheduled: self
+                .scheduled
+                .iter()
+                .zip(&default.scheduled)
+                .flat_map(|(own, default)| pick(own.as_ref(), default.as_ref()))
+                .map(|(_, scheduled)| scheduled)
+                .collect(),
             limits: pick(self.limits.as_ref(), default.limits.as_ref()).into_iter().map(|(_, name)| name).collect(),
             class,
         }

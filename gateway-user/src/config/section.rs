@@ -32,6 +32,12 @@ pub(super) struct Named<'a> {
     pub(super) section: Section<'a>,
 }
 
+/// A list of strings and tables, each with its place.
+pub(super) struct Mixed<'a, T> {
+    pub(super) texts: Vec<(Span, T)>,
+    pub(super) tables: Vec<(Span, Section<'a>)>,
+}
+
 impl<'a> Section<'a> {
     /// Takes a table and reports every key that its kind does not have.
     pub(super) fn new(report: &mut Report<'_>, kind: Kind, table: &'a DeTable<'a>) -> Self {
@@ -75,6 +81,17 @@ impl<'a> Section<'a> {
         }
         self.wrong_type(report, key, "a section", value);
         Self::empty(kind)
+    }
+
+    /// The section `[key]` again, where what is wrong with its keys has been told.
+    pub(super) fn quiet_section(&self, key: &str, kind: Kind) -> Section<'a> {
+        Self { kind, table: self.value(key).and_then(|value| value.get_ref().as_table()) }
+    }
+
+    /// The strings of a list, whatever else is in it.
+    pub(super) fn texts(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        let items = self.value(key).and_then(|value| value.get_ref().as_array());
+        items.into_iter().flatten().filter_map(|item| item.get_ref().as_str())
     }
 
     /// The sections `[key.NAME]`, in the order of the file.
@@ -178,14 +195,45 @@ impl<'a> Section<'a> {
         let items = self.list(report, key, "strings")?;
         let mut out = Vec::with_capacity(items.len());
         for item in items {
-            let span = item.span();
-            let result = match item.get_ref() {
-                DeValue::String(text) => parse(text).map_err(|complaint| prefixed(key, complaint)),
-                other => Err(self.not_a_string(key, other)),
-            };
-            match result {
-                Ok(value) => out.push((span, value)),
-                Err(complaint) => report.problem(&span, complaint),
+            out.extend(self.item(report, key, item, &mut parse));
+        }
+        Some(out)
+    }
+
+    fn item<T>(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        item: &Spanned<DeValue<'_>>,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+    ) -> Option<(Span, T)> {
+        let result = match item.get_ref() {
+            DeValue::String(text) => parse(text).map_err(|complaint| prefixed(key, complaint)),
+            other => Err(self.not_a_string(key, other)),
+        };
+        match result {
+            Ok(value) => Some((item.span(), value)),
+            Err(complaint) => {
+                report.problem(&item.span(), complaint);
+                None
+            }
+        }
+    }
+
+    /// A list of strings that `parse` understands, and of tables `{ … }` of one kind.
+    pub(super) fn mixed_list<T>(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        kind: Kind,
+        mut parse: impl FnMut(&str) -> Result<T, Complaint>,
+    ) -> Option<Mixed<'a, T>> {
+        let items = self.list(report, key, "strings")?;
+        let mut out = Mixed { texts: Vec::with_capacity(items.len()), tables: Vec::new() };
+        for item in items {
+            match item.get_ref().as_table() {
+                Some(table) => out.tables.push((item.span(), Self::new(report, kind, table))),
+                None => out.texts.extend(self.item(report, key, item, &mut parse)),
             }
         }
         Some(out)

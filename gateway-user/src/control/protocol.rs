@@ -45,7 +45,15 @@ pub enum Command {
         reason: Option<String>,
     },
     /// Reads the policy file again: all of it or nothing.
-    Reload {},
+    Reload {
+        /// So many seconds to confirm in, after which the former policy comes back.
+        #[serde(default)]
+        confirm: Option<u64>,
+    },
+    /// Lets the policy that waits for it stay.
+    Confirm {},
+    /// The policy in force, whole: streams the lines of `config::snapshot`.
+    Policy {},
     /// What would happen now to a call.
     Explain {
         /// A number or a URI.
@@ -53,6 +61,9 @@ pub enum Command {
         /// The source.
         #[serde(default)]
         from: Option<IpAddr>,
+        /// When; now, where it is left out.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// Switches the kernel's debug traces.
     Trace {

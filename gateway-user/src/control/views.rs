@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::Role,
     daemon::{Event, Explanation, InterfaceState},
+    imports::Shown,
     orders::Order,
 };
 
@@ -22,6 +22,12 @@ pub struct StatusView {
     pub interfaces: Vec<InterfaceView>,
     /// The policy in force.
     pub policy: PolicyView,
+    /// A reload that wants, or wanted, to be confirmed; null where the policy of the file stays.
+    #[serde(default)]
+    pub confirm: Option<ConfirmView>,
+    /// Lists of sources that others keep.
+    #[serde(default)]
+    pub imports: Vec<ImportView>,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.
@@ -30,6 +36,52 @@ pub struct StatusView {
     pub version: String,
     /// When the daemon started.
     pub started: Timestamp,
+}
+
+/// A reload that wants, or wanted, to be confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmView {
+    /// `waiting`: the new policy is in force until its time is over; `returned`: the former one is in force again.
+    pub state: String,
+    /// When the reload was asked for.
+    pub since: Timestamp,
+    /// When its time is over, or was.
+    pub until: Timestamp,
+    /// Who asked.
+    pub who: String,
+}
+
+/// A list of sources that others keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportView {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// `good`; `kept`, where the file is bad and the last good one holds; `none`, where nothing does.
+    pub state: String,
+    /// Networks that it blocks.
+    pub networks: usize,
+    /// When the list that holds was written.
+    pub written: Option<Timestamp>,
+    /// When it no longer holds.
+    pub expires: Option<Timestamp>,
+    /// What is wrong with the file, and what was left out of it.
+    pub notes: Vec<String>,
+}
+
+impl From<Shown> for ImportView {
+    fn from(it: Shown) -> Self {
+        Self {
+            name: it.name,
+            file: it.file.display().to_string(),
+            state: it.state.as_str().into(),
+            networks: it.networks,
+            written: it.written,
+            expires: it.expires,
+            notes: it.notes,
+        }
+    }
 }
 
 /// An interface of `status`.
@@ -47,13 +99,9 @@ pub struct InterfaceView {
 
 impl From<InterfaceState> for InterfaceView {
     fn from(state: InterfaceState) -> Self {
-        let role = match state.role {
-            Role::Wan => "wan",
-            Role::Lan => "lan",
-        };
         Self {
             name: state.name,
-            role: role.into(),
+            role: state.role.as_str().into(),
             attach: state.attach.as_str().into(),
             link: state.link.as_str().into(),
         }
@@ -161,6 +209,9 @@ pub struct ChangedView {
     pub in_force: Timestamp,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// The command that lets it stay; null where it stays anyway.
+    #[serde(default)]
+    pub confirm: Option<String>,
     /// What still wins over it.
     pub overridden_by: Vec<String>,
     /// What is odd about the policy now in force.
@@ -188,6 +239,16 @@ pub struct ListView {
     pub since: Option<Timestamp>,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// The schedule by which it holds; null for always.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// Whether it acts now.
+    #[serde(default = "always")]
+    pub active: bool,
+}
+
+const fn always() -> bool {
+    true
 }
 
 /// `events --json`.

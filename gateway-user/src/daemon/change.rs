@@ -1,8 +1,14 @@
 //! Giving and undoing orders: checked, made durable, put in force, in this order, or nothing of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::{ActiveOrder, Core, OrderRule, core::refused, guard};
+use super::{
+    ActiveOrder, Core, OrderRule,
+    core::{holding, refused},
+    guard,
+};
 use crate::{
     control::{
         protocol::{ErrorView, NewOrder},
@@ -84,12 +90,11 @@ impl Core {
         let mut book = self.book.clone();
         book.put(changed);
         let orders = book.active(now);
-        self.gateway.check(&self.config, &orders).map_err(refused)?;
+        self.gateway.check(&holding(&self.config, now, &self.imported), &orders).map_err(refused)?;
         self.store.commit(changed).map_err(refused)?;
-        match self.gateway.apply(&self.config, &orders) {
-            Ok(applied) => {
+        match self.apply(&Arc::clone(&self.config), orders, now) {
+            Ok(()) => {
                 self.book = book;
-                self.took(applied, orders);
                 Ok(())
             }
             Err(error) => Err(self.take_back(changed, &error)),

@@ -1,9 +1,12 @@
 //! The state of the daemon and what it answers to each command.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    path::Path,
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, VecDeque},
+    net::IpAddr,
+    path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,15 +16,21 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::{ActiveOrder, Applied, Event, Gateway, listing};
+use super::{
+    ActiveOrder, Applied, Event, Explanation, Gateway,
+    former::{self, Former},
+    listing,
+};
 use crate::{
-    config::{Config, Mode},
+    config::{Config, Imported, snapshot},
     control::{
         Answer,
         protocol::{Command, ErrorView},
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
+    imports::Imports,
     orders::{Book, Store},
+    policy,
 };
 
 /// Events that wait for the slowest follower; what comes on top is counted, not kept.
@@ -33,6 +42,8 @@ const RECENT_EVENTS: usize = 1000;
 pub type Clock = Box<dyn Fn() -> Timestamp>;
 /// Reads and validates the policy file.
 pub type Loader = Box<dyn Fn() -> anyhow::Result<Config>>;
+/// Changes a policy that was kept as the command line says.
+pub type Adjuster = Box<dyn Fn(Config) -> Config>;
 /// Loads the filter, puts policy and orders in force, attaches.
 pub type Starter = Box<dyn FnOnce(&Config, &[ActiveOrder]) -> anyhow::Result<(Box<dyn Gateway>, Applied)>>;
 
@@ -40,6 +51,8 @@ pub type Starter = Box<dyn FnOnce(&Config, &[ActiveOrder]) -> anyhow::Result<(Bo
 pub struct Parts {
     /// Reads and validates the policy file, at the start and at every reload.
     pub load: Loader,
+    /// Makes the command line hold for a policy that the daemon kept, as `load` does for the file.
+    pub adjust: Adjuster,
     /// Loads the filter, puts policy and orders in force, attaches: in this order, so that no packet meets half of it.
     pub start: Starter,
     /// Where the time is read.
@@ -55,8 +68,18 @@ pub struct Core {
     /// What [`Gateway::apply`] last put in force, and with which orders.
     pub(super) applied: Applied,
     pub(super) in_force: Vec<ActiveOrder>,
+    /// The schedules that held when it did.
+    pub(super) schedules: Vec<String>,
+    /// Lists of sources that others keep, and what of them is in force.
+    pub(super) imports: Imports,
+    pub(super) imported: Arc<Vec<Imported>>,
+    /// When the next schedule begins or ends. The event loop asks often, and a calendar is slow to walk.
+    boundary: Option<Timestamp>,
+    /// The policy to go back to, or that it went back to.
+    pub(super) former: Option<Former>,
+    pub(super) state_dir: PathBuf,
     pub(super) clock: Clock,
-    load: Loader,
+    pub(super) load: Loader,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -76,24 +99,37 @@ impl Core {
     /// Opens the store in `state_dir`, reads the policy and puts both in force.
     pub fn start(state_dir: &Path, parts: Parts) -> anyhow::Result<Self> {
         let (store, mut book) = Store::open(state_dir)?;
-        let config = (parts.load)()?;
         let now = (parts.clock)();
+        let former = former::open(state_dir)?;
+        let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
         book.put(&book.newly_expired(now));
         let in_force = book.active(now);
-        let (gateway, applied) = (parts.start)(&config, &in_force)?;
-        Ok(Self {
+        let imports = Imports::of(&config, state_dir);
+        let imported = Arc::new(imports.networks(now));
+        let (gateway, applied) = (parts.start)(&holding(&config, now, &imported), &in_force)?;
+        let mut core = Self {
             gateway,
+            schedules: config.active_schedules(now),
+            boundary: config.next_change(now),
+            imports,
+            imported,
             config: Arc::new(config),
             store,
             book,
             applied,
             in_force,
+            former,
+            state_dir: state_dir.to_owned(),
             clock: parts.clock,
             load: parts.load,
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
-        })
+        };
+        if goes_back {
+            core.note_return();
+        }
+        Ok(core)
     }
 
     /// Carries out one command of `who`.
@@ -109,18 +145,22 @@ impl Core {
             Command::List { kind } => {
                 let now = (self.clock)();
                 let orders = self.book.all().filter(|order| order.active(now).is_some()).cloned().collect();
-                let lines = listing::lines(&self.config, orders, kind);
+                let lines = listing::lines(&self.config, &self.imported, orders, kind, now);
                 return (Answer::Lines(Box::new(lines)), flow);
+            }
+            Command::Policy {} => {
+                return (Answer::Lines(Box::new(snapshot::lines(Arc::clone(&self.config)))), flow);
             }
             Command::Block(order) => self.give(super::OrderRule::Block, order, who).and_then(|view| reply(&view)),
             Command::Allow(order) => self.give(super::OrderRule::Allow, order, who).and_then(|view| reply(&view)),
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
-            Command::Reload {} => self.reload().map_err(refused).and_then(|view| reply(&view)),
-            Command::Explain { input, from } => self
-                .gateway
-                .explain(&input, from)
-                .map_err(refused)
-                .and_then(|found| reply(&ExplanationView::from(found))),
+            Command::Reload { confirm } => {
+                self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
+            }
+            Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
+            Command::Explain { input, from, at } => {
+                self.explain(&input, from, at).map_err(refused).and_then(|found| reply(&ExplanationView::from(found)))
+            }
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
                 let recent: Vec<Arc<str>> = self.recent.iter().cloned().collect();
@@ -141,10 +181,7 @@ impl Core {
     /// What `status` shows.
     pub fn status(&self) -> StatusView {
         StatusView {
-            mode: match self.config.mode {
-                Mode::Monitor => "monitor".into(),
-                Mode::Enforce => "enforce".into(),
-            },
+            mode: self.config.mode.as_str().into(),
             floor: self.config.floor,
             interfaces: self.gateway.interfaces().into_iter().map(Into::into).collect(),
             policy: PolicyView {
@@ -155,6 +192,8 @@ impl Core {
                 in_force: self.applied.in_force,
                 warnings: self.applied.warnings.clone(),
             },
+            confirm: self.trial(),
+            imports: self.imports.shown(self.now()).into_iter().map(Into::into).collect(),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -189,23 +228,11 @@ impl Core {
         Ok(view)
     }
 
-    /// Reads the policy file again and puts it in force, whole or not at all.
-    pub fn reload(&mut self) -> anyhow::Result<ChangedView> {
-        let now = (self.clock)();
-        let config = (self.load)()?;
-        let orders = self.book.active(now);
-        let applied = self.gateway.apply(&config, &orders)?;
-        self.config = Arc::new(config);
-        self.took(applied, orders);
-        let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());
-        tracing::info!(%file, generation = self.applied.generation, "policy reloaded");
-        Ok(self.changed(None, format!("reload {file}"), now))
-    }
-
-    /// Ends the orders whose time has run out. Called at their time and now and then, since clocks jump; what could not
-    /// be put in force is tried again at the next call.
+    /// Ends the orders, and the trial of a policy, whose time has run out, and lets schedules begin and end. Called at
+    /// their time and now and then, since clocks jump; what could not be put in force is tried again at the next call.
     pub fn tick(&mut self) {
         let now = (self.clock)();
+        self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
             self.book.put(&expired);
@@ -214,25 +241,56 @@ impl Core {
             }
         }
         let orders = self.book.active(now);
-        if orders == self.in_force {
+        let schedules = self.config.active_schedules(now);
+        self.imports.refresh(&self.config, &self.state_dir);
+        let imported = self.imports.networks(now);
+        if orders == self.in_force && schedules == self.schedules && imported == *self.imported {
             return;
         }
-        match self.gateway.apply(&self.config, &orders) {
-            Ok(applied) => {
+        if schedules != self.schedules {
+            tracing::info!("schedules in force: {}; before: {}", named(&schedules), named(&self.schedules));
+        }
+        match self.apply(&Arc::clone(&self.config), orders, now) {
+            Ok(()) => {
                 for order in &expired {
                     tracing::info!(order = order.number, "order expired: {}", order.action);
                 }
-                self.took(applied, orders);
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "cannot take expired orders out of force; trying again");
+                let error = format!("{error:#}");
+                tracing::error!(error, "cannot take orders, schedules or imports in or out of force; trying again");
             }
         }
     }
 
+    /// Puts the policy, as it holds at `now`, and orders in force. On an error what was in force stays.
+    pub(super) fn apply(&mut self, config: &Config, orders: Vec<ActiveOrder>, now: Timestamp) -> anyhow::Result<()> {
+        let imported = Arc::new(self.imports.networks(now));
+        let applied = self.gateway.apply(&holding(config, now, &imported), &orders)?;
+        for warning in &applied.warnings {
+            tracing::warn!("policy: {warning}");
+        }
+        self.applied = applied;
+        self.in_force = orders;
+        self.schedules = config.active_schedules(now);
+        self.boundary = config.next_change(now);
+        self.imported = imported;
+        Ok(())
+    }
+
+    /// What would happen to a call now, or at another time by the orders and schedules that hold then.
+    fn explain(&self, input: &str, from: Option<IpAddr>, at: Option<Timestamp>) -> anyhow::Result<Explanation> {
+        let Some(at) = at else { return self.gateway.explain(input, from) };
+        let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
+        let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
+        policy::explain(&config, &image, &orders, input, from)
+    }
+
     /// When [`Core::tick`] has something to do.
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.book.next_expiry((self.clock)())
+        let now = self.now();
+        let boundary = self.boundary.filter(|boundary| *boundary > now);
+        [self.book.next_expiry(now), self.trial_end(now), boundary].into_iter().flatten().min()
     }
 
     /// Now, as the daemon sees it.
@@ -271,21 +329,15 @@ impl Core {
         let now = (self.clock)();
         self.gateway.detach()?;
         tracing::warn!(who, "detached: nothing is filtered any more");
+        // Whoever starts again after this means the file.
+        let left = self.former.take().and_then(|_| self.forget().err());
         Ok(ChangedView {
             generation: None,
             in_force: (self.clock)(),
-            warnings: Vec::new(),
+            warnings: left.into_iter().collect(),
             undo: Some("tollgate run".into()),
             ..self.changed(None, "detach".into(), now)
         })
-    }
-
-    pub(super) fn took(&mut self, applied: Applied, orders: Vec<ActiveOrder>) {
-        for warning in &applied.warnings {
-            tracing::warn!("policy: {warning}");
-        }
-        self.applied = applied;
-        self.in_force = orders;
     }
 
     /// The view of a change that is in force now.
@@ -298,11 +350,50 @@ impl Core {
             since,
             in_force: self.applied.in_force,
             expires: None,
+            confirm: None,
             overridden_by: Vec::new(),
             warnings: self.applied.warnings.clone(),
             undo: order.map(|order| format!("tollgate undo {order}")),
         }
     }
+}
+
+/// The policy to start with, and whether that is going back: the file's, unless a reload of it was not confirmed.
+fn policy_of_start(parts: &Parts, former: Option<&Former>, now: Timestamp) -> anyhow::Result<(Config, bool)> {
+    let Some(former) = former else { return Ok(((parts.load)()?, false)) };
+    let kept = || (parts.adjust)((*former.config).clone());
+    let until = former.trial.until;
+    if former.returned {
+        tracing::warn!("the last reload was not confirmed: the former policy is in force until `tollgate reload`");
+        return Ok((kept(), false));
+    }
+    if former.trial.is_over(now) {
+        tracing::warn!("a reload was not confirmed by {until}: the former policy comes back in force");
+        return Ok((kept(), true));
+    }
+    match (parts.load)() {
+        Ok(config) => Ok((config, false)),
+        Err(error) => {
+            tracing::error!(
+                "the policy on trial until {until} no longer loads, so the former one comes back in force: {error:#}"
+            );
+            Ok((kept(), true))
+        }
+    }
+}
+
+/// The policy as it holds at `now`, with what imports name.
+pub(super) fn holding<'c>(config: &'c Config, now: Timestamp, imported: &Arc<Vec<Imported>>) -> Cow<'c, Config> {
+    let mut config = config.at(now);
+    if !imported.is_empty() {
+        config.to_mut().imported = Arc::clone(imported);
+    }
+    config
+}
+
+/// `a, b`, or `none`.
+fn named(schedules: &[String]) -> String {
+    if schedules.is_empty() { "none".to_owned() } else { schedules.join(", ") }
 }
 
 fn reply(view: &impl Serialize) -> Result<Value, ErrorView> {

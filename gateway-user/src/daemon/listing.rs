@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use gateway_common::Class;
+use jiff::Timestamp;
 
 use crate::{
-    config::{Answer, Config, Entry, Limit, Over, Profile, Trunk},
+    config::{Answer, Config, Entry, Imported, Limit, Profile, Scheduled, Trunk},
     control::{protocol::ListKind, views::ListView},
     orders::{Action, Order, Scope},
     what::What,
@@ -14,8 +15,10 @@ use crate::{
 /// One JSON line for each entry, made as it is asked for: a policy may hold a million.
 pub(super) fn lines(
     config: &Arc<Config>,
+    imported: &[Imported],
     orders: Vec<Order>,
     kind: Option<ListKind>,
+    now: Timestamp,
 ) -> impl Iterator<Item = String> + Send + use<> {
     let wanted = move |list: ListKind| kind.is_none_or(|kind| kind == list);
     let ordered = orders.into_iter().flat_map(|order| of_order(&order));
@@ -30,7 +33,9 @@ pub(super) fn lines(
         .iter()
         .flat_map(of_profile)
         .chain(config.trunks.iter().flat_map(of_trunk))
-        .chain(config.limits.iter().flat_map(|limit| of_limit(config, limit)))
+        .chain(imported.iter().map(of_import))
+        .chain(config.limits.iter().flat_map(|limit| of_limit(config, limit, now)))
+        .chain(config.profiles.iter().flat_map(|profile| of_schedules(config, profile, now)))
         .collect();
     ordered
         .chain(entries)
@@ -77,6 +82,8 @@ fn of_order(order: &Order) -> Vec<ListView> {
             reason: order.reason.clone(),
             since: Some(order.since),
             expires: order.expires,
+            schedule: None,
+            active: true,
         })
         .collect()
 }
@@ -96,13 +103,9 @@ fn of_entry(profile: &Profile, index: usize) -> ListView {
 fn of_profile(profile: &Profile) -> Vec<ListView> {
     let place = format!("[profile.{}]", profile.name);
     let classes = Class::ALL.into_iter().filter_map(|class| {
-        let action = match profile.class[class as usize] {
-            Answer::Allow => return None,
-            Answer::Monitor => "monitor",
-            Answer::Block => "block",
-            Answer::AsInternational => "as-international",
-        };
-        Some(of_file("class", class.as_str().into(), action, Some(&profile.name), &place))
+        let answer = profile.class[class as usize];
+        (answer != Answer::Allow)
+            .then(|| of_file("class", class.as_str().into(), answer.as_str(), Some(&profile.name), &place))
     });
     let sources = profile
         .sources
@@ -111,24 +114,44 @@ fn of_profile(profile: &Profile) -> Vec<ListView> {
     classes.chain(sources).collect()
 }
 
+fn of_import(imported: &Imported) -> ListView {
+    let origin = format!("[import.{}]", imported.import);
+    of_file("source", imported.network.to_string(), "block", None, &origin)
+}
+
 fn of_trunk(trunk: &Trunk) -> Vec<ListView> {
     let place = format!("[trunk.{}]", trunk.name);
     trunk.sources.iter().map(|network| of_file("source", network.to_string(), "trunk", None, &place)).collect()
 }
 
-fn of_limit(config: &Config, limit: &Limit) -> Vec<ListView> {
-    let action = match limit.over {
-        Over::Drop => "drop",
-        Over::Ban => "ban",
-        Over::Suspend => "suspend",
-        Over::Warn => "warn",
+/// Entries that hold by a schedule.
+fn of_schedules(config: &Config, profile: &Profile, now: Timestamp) -> Vec<ListView> {
+    let view = |it: &Scheduled| {
+        let (what, place) = (&it.entry.what, &it.entry.place);
+        by_schedule(
+            config,
+            Some(&it.schedule),
+            now,
+            of_file(kind_of(what), what.to_string(), it.list(), Some(&profile.name), place),
+        )
     };
+    profile.scheduled.iter().map(view).collect()
+}
+
+fn by_schedule(config: &Config, name: Option<&String>, now: Timestamp, view: ListView) -> ListView {
+    let Some(name) = name else { return view };
+    let active = config.schedule(name).is_some_and(|schedule| schedule.is_active(now));
+    ListView { schedule: Some(name.clone()), active, ..view }
+}
+
+fn of_limit(config: &Config, limit: &Limit, now: Timestamp) -> Vec<ListView> {
     let place = format!("[limit.{}]", limit.name);
     config
         .profiles
         .iter()
         .filter(|profile| profile.limits.contains(&limit.name))
-        .map(|profile| of_file("limit", limit.name.clone(), action, Some(&profile.name), &place))
+        .map(|profile| of_file("limit", limit.name.clone(), limit.over.as_str(), Some(&profile.name), &place))
+        .map(|view| by_schedule(config, limit.schedule.as_ref(), now, view))
         .collect()
 }
 
@@ -142,5 +165,7 @@ fn of_file(kind: &str, value: String, action: &str, profile: Option<&str>, origi
         reason: None,
         since: None,
         expires: None,
+        schedule: None,
+        active: true,
     }
 }

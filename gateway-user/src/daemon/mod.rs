@@ -2,13 +2,16 @@
 
 mod change;
 mod core;
+mod former;
 mod gateway;
 mod guard;
 mod listing;
 mod mask;
+mod reload;
 mod run;
 
-pub use self::core::{Clock, Core, Flow, Loader, Parts, Starter};
+pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
+pub use former::forget as forget_former;
 pub use gateway::{
     ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState, LinkState,
     OrderRule,

@@ -77,8 +77,8 @@ pub async fn run(options: Options, parts: Parts, ready: impl FnOnce(&StatusView,
                 core.tick();
             }
             _ = hangup.recv() => {
-                if let Err(error) = core.reload() {
-                    tracing::error!("SIGHUP: the policy was not reloaded, the old one stays in force: {error:#}");
+                if let Err(error) = core.reload(None, "SIGHUP") {
+                    tracing::error!("SIGHUP: the policy was not reloaded, the old one stays in force: {error}");
                 }
             }
             _ = terminate.recv() => {

@@ -117,6 +117,7 @@ mod tests {
             loopback: false,
             mtu: 1500,
             kind: Some("veth".into()),
+            parent: None,
             xdp: None,
         }
     }

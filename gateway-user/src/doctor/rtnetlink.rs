@@ -1,6 +1,10 @@
-//! The interfaces as the kernel lists them: one dump over a route netlink socket (rtnetlink(7)).
+//! Interfaces, addresses and default routes as the kernel lists them: one dump each over a route netlink socket
+//! (rtnetlink(7)).
 
-use std::io;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink::SocketAddrNetlink, recv, sendto, socket_with,
@@ -9,13 +13,26 @@ use rustix::net::{
 // linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if.h
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST_DUMP: u16 = 0x301;
 const NLMSG_HEADER: usize = 16;
 const IFINFOMSG: usize = 16;
+const IFADDRMSG: usize = 8;
+const RTMSG: usize = 12;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const RTA_OIF: u16 = 4;
+const RT_TABLE_MAIN: u8 = 254;
+const RT_SCOPE_LINK: u8 = 253;
+const RTN_UNICAST: u8 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_XDP: u16 = 43;
@@ -39,6 +56,8 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
     /// What kind of virtual interface it is, such as `veth`.
     pub(crate) kind: Option<String>,
+    /// The interface that it rides on.
+    pub(crate) parent: Option<u32>,
     pub(crate) xdp: Option<Attached>,
 }
 
@@ -49,28 +68,54 @@ pub(crate) struct Attached {
     pub(crate) generic: bool,
 }
 
+/// An address of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) index: u32,
+    pub(crate) ip: IpAddr,
+    pub(crate) prefix_len: u8,
+    /// Whether it means nothing beyond its link.
+    pub(crate) link_local: bool,
+}
+
 /// Every interface of this network namespace.
 pub(crate) fn links() -> io::Result<Vec<Link>> {
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-    let mut request = Vec::with_capacity(NLMSG_HEADER + IFINFOMSG);
-    request.extend(((NLMSG_HEADER + IFINFOMSG) as u32).to_ne_bytes());
-    request.extend(RTM_GETLINK.to_ne_bytes());
-    request.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
-    request.resize(NLMSG_HEADER + IFINFOMSG, 0);
-    sendto(&socket, &request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    dump(RTM_GETLINK, IFINFOMSG, RTM_NEWLINK, link)
+}
 
-    let mut links = Vec::new();
+/// Every address of every interface.
+pub(crate) fn addresses() -> io::Result<Vec<Address>> {
+    dump(RTM_GETADDR, IFADDRMSG, RTM_NEWADDR, address)
+}
+
+/// The interfaces that default routes of the main table lead out of.
+pub(crate) fn default_routes() -> io::Result<Vec<u32>> {
+    dump(RTM_GETROUTE, RTMSG, RTM_NEWROUTE, default_route)
+}
+
+/// Everything of one kind, read message by message.
+fn dump<T>(request: u16, header: usize, reply: u16, read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    let length = NLMSG_HEADER + header;
+    let mut message = Vec::with_capacity(length);
+    message.extend((length as u32).to_ne_bytes());
+    message.extend(request.to_ne_bytes());
+    message.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
+    message.resize(length, 0);
+    sendto(&socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+
+    let mut found = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
         let (length, _) = recv(&socket, &mut *buffer, RecvFlags::empty())?;
-        if messages(&buffer[..length], &mut links)? {
-            return Ok(links);
+        if messages(&buffer[..length], reply, read, &mut found)? {
+            return Ok(found);
         }
     }
 }
 
 /// Reads the messages of one datagram; true after the last one of the dump.
-fn messages(mut octets: &[u8], links: &mut Vec<Link>) -> io::Result<bool> {
+fn messages<T>(mut octets: &[u8], wanted: u16, read: fn(&[u8]) -> Option<T>, found: &mut Vec<T>) -> io::Result<bool> {
     let cut = || io::Error::new(io::ErrorKind::InvalidData, "the kernel sent half a message");
     while !octets.is_empty() {
         let length = u32_at(octets, 0).ok_or_else(cut)? as usize;
@@ -82,12 +127,35 @@ fn messages(mut octets: &[u8], links: &mut Vec<Link>) -> io::Result<bool> {
                 let code = u32_at(body, 0).ok_or_else(cut)?.cast_signed();
                 return Err(io::Error::from_raw_os_error(code.saturating_neg()));
             }
-            RTM_NEWLINK => links.extend(link(body)),
+            kind if kind == wanted => found.extend(read(body)),
             _ => {}
         }
         octets = octets.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(false)
+}
+
+fn address(body: &[u8]) -> Option<Address> {
+    let (prefix_len, scope, index) = (*body.get(1)?, *body.get(3)?, u32_at(body, 4)?);
+    let find = |wanted| {
+        let mut all = attributes(body.get(IFADDRMSG..).unwrap_or_default());
+        all.find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+    };
+    // On a point-to-point link the other attribute is the address of the other end.
+    let octets = find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))?;
+    let ip = match octets.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
+        _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
+    };
+    Some(Address { index, ip, prefix_len, link_local: scope == RT_SCOPE_LINK })
+}
+
+fn default_route(body: &[u8]) -> Option<u32> {
+    let (destination, table, kind) = (*body.get(1)?, *body.get(4)?, *body.get(7)?);
+    if destination != 0 || table != RT_TABLE_MAIN || kind != RTN_UNICAST {
+        return None;
+    }
+    attributes(body.get(RTMSG..)?).find(|(kind, _)| *kind == RTA_OIF).and_then(|(_, value)| u32_at(value, 0))
 }
 
 fn link(body: &[u8]) -> Option<Link> {
@@ -102,6 +170,7 @@ fn link(body: &[u8]) -> Option<Link> {
         match kind {
             IFLA_IFNAME => link.name = text(value),
             IFLA_MTU => link.mtu = u32_at(value, 0)?,
+            IFLA_LINK => link.parent = u32_at(value, 0),
             IFLA_LINKINFO => {
                 link.kind = attributes(value).find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, value)| text(value));
             }
@@ -180,7 +249,7 @@ mod tests {
         datagram.extend(message(NLMSG_DONE, &[0; 4]));
 
         let mut links = Vec::new();
-        assert!(messages(&datagram, &mut links).unwrap());
+        assert!(messages(&datagram, RTM_NEWLINK, link, &mut links).unwrap());
         let expected = Link {
             index: 3,
             name: "eth0".into(),
@@ -188,26 +257,50 @@ mod tests {
             loopback: false,
             mtu: 1500,
             kind: Some("veth".into()),
+            parent: None,
             xdp: Some(Attached { program: 42, generic: true }),
         };
         assert_eq!(links, [expected]);
 
         for cut in 0..datagram.len() {
             // Whatever is missing, the reader ends; it says so or has read only what was whole.
-            let _ = messages(&datagram[..cut], &mut Vec::new());
+            let _ = messages(&datagram[..cut], RTM_NEWLINK, link, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn addresses_and_default_routes_are_read() {
+        let mut body = vec![2, 24, 0, 0, 3, 0, 0, 0];
+        body.extend(attribute(IFA_ADDRESS, &[192, 0, 2, 2]));
+        body.extend(attribute(IFA_LOCAL, &[192, 0, 2, 1]));
+        let own = Address { index: 3, ip: [192, 0, 2, 1].into(), prefix_len: 24, link_local: false };
+        assert_eq!(address(&body), Some(own));
+        let mut body = vec![10, 64, 0, RT_SCOPE_LINK, 3, 0, 0, 0];
+        body.extend(attribute(IFA_ADDRESS, &[0xfe; 16]));
+        assert!(address(&body).is_some_and(|it| it.link_local && it.ip.is_ipv6()));
+
+        let route = |destination: u8, table: u8| {
+            let mut body = vec![2, destination, 0, 0, table, 0, 0, RTN_UNICAST, 0, 0, 0, 0];
+            body.extend(attribute(RTA_OIF, &7u32.to_ne_bytes()));
+            default_route(&body)
+        };
+        assert_eq!((route(0, RT_TABLE_MAIN), route(24, RT_TABLE_MAIN), route(0, 255)), (Some(7), None, None));
+        for cut in 0..body.len() {
+            let _ = (address(&body[..cut]), default_route(&body[..cut]));
         }
     }
 
     #[test]
     fn an_error_of_the_kernel_is_an_error() {
         let refused = message(NLMSG_ERROR, &(-1i32).to_ne_bytes());
-        assert_eq!(messages(&refused, &mut Vec::new()).unwrap_err().raw_os_error(), Some(1));
+        assert_eq!(messages(&refused, RTM_NEWLINK, link, &mut Vec::new()).unwrap_err().raw_os_error(), Some(1));
         let endless = [0; 16];
-        assert!(messages(&endless, &mut Vec::new()).is_err());
+        assert!(messages(&endless, RTM_NEWLINK, link, &mut Vec::new()).is_err());
     }
 
     #[test]
     fn this_machine_has_a_loopback() {
         assert!(links().unwrap().iter().any(|link| link.loopback && link.name == "lo"));
+        assert!(addresses().is_ok() && default_routes().is_ok());
     }
 }

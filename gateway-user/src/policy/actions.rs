@@ -255,18 +255,7 @@ impl<'a> ProfileRules<'a> {
     }
 
     fn class(&self, own: bool, range: Option<&Range>) -> Class {
-        if own {
-            return Class::National;
-        }
-        let Some(range) = range else { return Class::International };
-        let home = range.country == Some(self.profile.region.as_str());
-        match range.kind {
-            Kind::Premium if home => Class::Premium,
-            Kind::Geographic if home => Class::National,
-            Kind::Geographic | Kind::Premium => Class::International,
-            Kind::NonGeographic => Class::NonGeographic,
-            Kind::Unassigned | Kind::UnassignedArea => Class::Unassigned,
-        }
+        class_of(&self.profile.region, own, range)
     }
 
     /// Longest prefix, a country counting as the range that it has the number by; on a tie block.
@@ -293,6 +282,22 @@ impl<'a> ProfileRules<'a> {
             Answer::Block => Ruling::Block,
         };
         (ruling, class_reason(class))
+    }
+}
+
+/// The class of a number of this range, dialled from `region`.
+pub(super) fn class_of(region: &str, own: bool, range: Option<&Range>) -> Class {
+    if own {
+        return Class::National;
+    }
+    let Some(range) = range else { return Class::International };
+    let home = range.country == Some(region);
+    match range.kind {
+        Kind::Premium if home => Class::Premium,
+        Kind::Geographic if home => Class::National,
+        Kind::Geographic | Kind::Premium => Class::International,
+        Kind::NonGeographic => Class::NonGeographic,
+        Kind::Unassigned | Kind::UnassignedArea => Class::Unassigned,
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     say::Say,
 };
 use crate::{
-    config::{Answer, Config, Mode},
+    config::{Config, Imported, Mode, Scheduled},
     daemon::{ActiveOrder, ExplainStep, Explanation},
     engine::host::HostEngine,
     numbering, replay,
@@ -116,7 +116,7 @@ impl Call<'_> {
     /// Every step in the order of decisions. The one that decides is marked.
     fn steps(&self) -> Vec<ExplainStep> {
         let decided = self.deciding();
-        let findings = [
+        let mut findings = vec![
             ("source", self.source()),
             ("dialled string", self.dialled()),
             ("emergency", self.emergency()),
@@ -125,6 +125,7 @@ impl Call<'_> {
             ("policy file", self.file()),
             ("limits", self.limits()),
         ];
+        findings.extend(self.schedules().map(|finding| ("schedules", finding)));
         findings
             .into_iter()
             .map(|(name, finding)| ExplainStep { name: name.to_owned(), finding, decides: name == decided })
@@ -240,13 +241,17 @@ impl Call<'_> {
             let reason = entry.reason.as_ref().map_or_else(String::new, |reason| format!(", {reason}"));
             return format!("{} at {}{reason}{acts}", ruling(say, &entry.what), entry.place);
         }
+        if let Some(Imported { import, network }) = self.imported() {
+            return format!("import.{import} names {network}{acts}");
+        }
         let class = self.called.class;
-        let answer = match self.called.profile.class[class as usize] {
-            Answer::Allow => "allow",
-            Answer::Monitor => "monitor",
-            Answer::Block => "block",
-            Answer::AsInternational => "as-international",
-        };
+        let by_schedule = |it: &&Scheduled| it.entry.what == What::Class(class) && self.holds(&it.schedule).0;
+        let entry = self.called.profile.scheduled.iter().filter(by_schedule).min_by_key(|it| it.allow);
+        if let Some(it) = entry {
+            let (list, place, schedule) = (it.list(), &it.entry.place, &it.schedule);
+            return format!("{list} {} at {place}, schedule {schedule}{acts}", class.as_str());
+        }
+        let answer = self.called.profile.class[class as usize].as_str();
         match class {
             Class::None | Class::Emergency => "no rule concerns it".to_owned(),
             _ => format!(
@@ -255,6 +260,41 @@ impl Call<'_> {
                 self.called.profile.name
             ),
         }
+    }
+
+    /// What an import names around the source, where that and no entry decides.
+    fn imported(&self) -> Option<&Imported> {
+        let from = self.called.from.filter(|_| self.judged.reason() == Reason::BlockedPrefix)?;
+        self.config.imported.iter().find(|imported| imported.network.contains(from))
+    }
+
+    /// Whether a schedule holds, and until when it does or does not.
+    fn holds(&self, name: &str) -> (bool, String) {
+        let (Some(now), Some(schedule)) = (self.config.as_of, self.config.schedule(name)) else {
+            return (false, String::new());
+        };
+        let until = schedule.next_change(now).map(|change| change.to_zoned(schedule.zone()));
+        let until = until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%a %F %T %Z")));
+        (schedule.is_active(now), until)
+    }
+
+    /// The entries and limits of schedules that concern the call, whether they act or not.
+    fn schedules(&self) -> Option<String> {
+        let profile = self.called.profile;
+        let entries = profile.scheduled.iter().filter(|it| self.called.names(&it.entry.what));
+        let entries =
+            entries.map(|it| (format!("{} {} at {}", it.list(), it.entry.what, it.entry.place), &it.schedule));
+        let class = self.called.class;
+        let limits = self.config.limits.iter().filter(|limit| limit.class.is_none_or(|it| it == class));
+        let limits = limits.filter_map(|limit| Some((format!("limit.{}", limit.name), limit.schedule.as_ref()?)));
+        let told: Vec<String> = entries
+            .chain(limits)
+            .map(|(what, name)| match self.holds(name) {
+                (true, until) => format!("{what} acts by schedule {name}{until}"),
+                (false, until) => format!("{what} does not act by schedule {name}{until}"),
+            })
+            .collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     fn limits(&self) -> String {

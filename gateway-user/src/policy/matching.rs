@@ -47,6 +47,11 @@ impl Called<'_> {
         }
     }
 
+    /// Whether an entry matches the call.
+    pub(super) fn names(&self, what: &What) -> bool {
+        self.length(what).is_some()
+    }
+
     /// The entry of the profile's lists that decides, of the kind that `of` picks.
     pub(super) fn entry(&self, of: impl Fn(&What) -> bool) -> Option<(Say, &Entry)> {
         let block = self.profile.block.iter().map(|entry| (Say::Block, entry));

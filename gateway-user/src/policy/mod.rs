@@ -1,6 +1,7 @@
 //! The policy compiler: policy file and orders in, the array that the kernel decides by out.
 
 mod actions;
+mod answers;
 mod automaton;
 mod cells;
 mod compile;
@@ -14,5 +15,6 @@ mod short;
 mod sources;
 mod trie;
 
+pub(crate) use answers::Answers;
 pub use compile::{CompileErrors, PolicyImage, compile};
 pub use explain::explain;

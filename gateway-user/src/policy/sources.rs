@@ -26,6 +26,8 @@ struct Facts {
     trunk: Option<u8>,
     scope: bool,
     orders: Vec<(Scope, Say)>,
+    /// Whether an import names it.
+    imported: bool,
 }
 
 /// Why the table cannot be made.
@@ -81,6 +83,9 @@ fn facts(config: &Config, orders: &[ActiveOrder]) -> Result<HashMap<Network, Fac
             facts.trunk = Some(place as u8 + 1);
         }
     }
+    for imported in config.imported.iter() {
+        facts.entry(imported.network).or_default().imported = true;
+    }
     for network in source_scopes(orders) {
         facts.entry(network).or_default().scope = true;
     }
@@ -118,8 +123,10 @@ fn entry(
         said.map(|(scope, say)| Some((scope.narrowness(), *say))).fold(None, narrower)
     });
     let order = order.map_or(Ruling::None, |(_, say)| say.ruling());
-    // Lists of the file name destinations; what it says of a source is the profile.
-    Some(SourceEntry::new(number, trunk, order, Ruling::None))
+    // Lists of the file name destinations; what it says of a source is the profile, and what imports name.
+    let imported = around.iter().any(|(_, facts)| facts.imported);
+    let file = if imported && trunk == 0 { Ruling::Block } else { Ruling::None };
+    Some(SourceEntry::new(number, trunk, order, file))
 }
 
 /// The network of this length around `network`.

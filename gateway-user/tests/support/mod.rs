@@ -48,6 +48,11 @@ sources = ["203.0.113.10"]
 pub(crate) struct Board {
     pub(crate) orders: Vec<ActiveOrder>,
     pub(crate) mode: Option<config::Mode>,
+    /// What the default profile blocks, and its limits.
+    pub(crate) blocked: Vec<String>,
+    pub(crate) limits: Vec<String>,
+    /// What imports name.
+    pub(crate) imported: Vec<String>,
     pub(crate) generation: u64,
     pub(crate) detached: bool,
     pub(crate) fail_check: bool,
@@ -80,6 +85,10 @@ impl Gateway for Fake {
         board.generation += 1;
         board.orders = orders.to_vec();
         board.mode = Some(config.mode);
+        let default = &config.profiles[0];
+        board.blocked = default.block.iter().map(|entry| entry.what.to_string()).collect();
+        board.limits.clone_from(&default.limits);
+        board.imported = config.imported.iter().map(|it| it.network.to_string()).collect();
         Ok(Applied {
             generation: board.generation,
             hash: "5ea1".into(),
@@ -236,6 +245,7 @@ pub(crate) fn parts(dir: &Path, board: &Shared) -> impl FnOnce() -> Parts + Send
     let (file, starter, clock) = (dir.join("tollgate.toml"), Arc::clone(board), Arc::clone(board));
     move || Parts {
         load: Box::new(move || Ok(config::load(&file)?.0)),
+        adjust: Box::new(|config| config),
         start: Box::new(move |config, orders| Ok(Fake::start(&starter, config, orders))),
         clock: Box::new(move || clock.lock().unwrap().now.unwrap_or_else(Timestamp::now)),
     }

@@ -1,6 +1,6 @@
 //! Policies with something wrong: each is told with its line, its cause and its remedy.
 
-use super::{bad, read, warnings};
+use super::{super::Warning, bad, read, warnings};
 
 /// A policy, the line of its only problem, and parts of cause and remedy.
 type Case = (&'static str, usize, &'static str, &'static str);
@@ -111,6 +111,33 @@ const CASES: &[Case] = &[
     ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nclass = \"emergency\"", 6, "would drop an emergency call", "[emergency]"),
     ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nmethod = \"REGISTER\"\nclass = \"international\"", 7, "REGISTER makes no call", "remove class"),
     ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nban = \"5\"", 6, "\"5\" has no unit", "15m"),
+    // Schedules.
+    ("[profile.default]\nblock = [{ what = \"SL\", schedule = \"nihgt\" }]\n[schedule.night]\ndays = \"sat\"\n[profile.a]\nsources = [\"192.0.2.1\"]\nallow = [{ what = \"SL\", schedule = \"night\" }]",
+        2, "there is no schedule \"nihgt\"", "write \"night\""),
+    ("[profile.default]\nblock = [{ what = \"SL\", schedule = \"night\" }]", 2, "there is no schedule \"night\"", "[schedule.night]"),
+    ("[profile.default]\nblock = [{ what = \"SL\" }]", 2, "an entry of block has no schedule", "schedule = \"night\""),
+    ("[profile.default]\nblock = [{ schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 2, "an entry of block has no what", "what = "),
+    ("[profile.default]\nblock = [{ what = \"232\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 2, "can mean two things", "+232"),
+    ("[profile.default]\nblock = [{ what = \"emergency\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 2, "emergency is no destination", "remove it"),
+    ("[site]\nregion = \"JP\"\n[profile.default]\nblock = [{ what = \"dial:11\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"", 4, "would drop an emergency call (110)", "more digits"),
+    ("[profile.default]\nblock = [{ what = \"SL\", schedule = \"n\", days = \"sat\" }]\n[schedule.n]\ndays = \"sat\"", 2, "unknown key \"days\"", "[schedule.NAME]"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nschedule = \"n\"", 3, "there is no schedule \"n\"", "[schedule.n]"),
+    ("[profile.default]\nlimits = [\"x\"]\n[limit.x]\nrate = \"10/s\"\nkey = \"all\"\nhours = \"18:00-08:00\"", 6, "unknown key \"hours\"", "[schedule.NAME]"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]", 3, "schedule.n names no time", "hours = "),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nhours = \"18-8\"", 4, "\"18-8\" are no hours", "18:00-08:00"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nhours = \"24:00-08:00\"", 4, "are no hours", "18:00-08:00"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nhours = \"18:00-25:00\"", 4, "are no hours", "18:00-08:00"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\ndays = \"mo-fr\"", 4, "\"mo-fr\" are no days", "mon-fri"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\nholidays = \"include\"", 4, "[site] has none", "holidays = [\"JP\"]"),
+    ("[profile.default]\nallow = [{ what = \"SL\", schedule = \"n\" }]\n[schedule.n]\ndays = \"sat\"\ntime_zone = \"Asia/Tokio\"", 5, "\"Asia/Tokio\" is no time zone", "tzdata"),
+    ("[site]\nholidays = [\"2026-02-30\"]", 2, "\"2026-02-30\" is no day", "\"JP\""),
+    ("[site]\nholidays = \"JP\"", 2, "not a single string", "holidays = [\"JP\"]"),
+    // Imports.
+    ("[import.x]\nformat = \"csv\"", 1, "import.x has no file", "file = \"voipbl.txt\""),
+    ("[import.x]\nfile = \"\"", 2, "\"\" names no file", "voipbl.txt"),
+    ("[import.x]\nfile = \"l\"\nexpires = \"8d\"", 3, "\"8d\" is too long", "at most \"7d\""),
+    ("[import.x]\nfile = \"l\"\nformat = \"xml\"", 3, "auto, lines, csv, apiban, voipbl", "write"),
+    ("[import.x]\nurl = \"https://x\"\nfile = \"l\"", 2, "unknown key \"url\"", "known here are file, format, expires"),
     // Syntax.
     ("mode = monitor", 1, "not TOML", "double quotes"),
     ("mode = \"monitor\"\nmode = \"enforce\"", 2, "duplicate key", "keep one of the two"),
@@ -205,6 +232,67 @@ fn warnings_tell_what_cannot_be_meant() {
             "{text}: {found:?}"
         );
     }
+    let found = warnings(&format!("{site}[schedule.n]\ndays = \"sat\""));
+    assert!(found.len() == 1 && found[0].contains("nothing uses schedule.n"), "{found:?}");
+    let found = warnings(&format!(
+        "{site}[profile.default]\nblock = [\"SL\"]\nallow = [{{ what = \"SL\", schedule = \"n\" }}]\n[schedule.n]\ndays = \"sat\""
+    ));
+    assert!(found.len() == 1 && found[0].contains("SL is in allow by schedule n and, at tollgate.toml:5"), "{found:?}");
+    for (list, line, cause, remedy) in [
+        (
+            "block = [\"SL\", \"+23276\"]",
+            5,
+            "+23276 changes nothing: SL, at tollgate.toml:5, is in block too",
+            "remove it",
+        ),
+        ("block = [\"+232\", \"SL\"]", 5, "+232 changes nothing: SL, at tollgate.toml:5", "remove it"),
+        ("block = [\"US\",\n\"+1\"]", 5, "US changes nothing: +1, at tollgate.toml:6", "remove it"),
+        ("block = [\"+7\", \"RU\"]", 5, "RU changes nothing: +7", "remove it"),
+        ("block = [\"dial:0570\", \"dial:05\"]", 5, "dial:0570 changes nothing: dial:05", "remove it"),
+        (
+            "allow = [\"+44\", \"+4420\"]",
+            5,
+            "+4420 changes nothing: +44, at tollgate.toml:5, is in allow too",
+            "remove it",
+        ),
+        (
+            "block = [\"SL\"]\nallow = [\"+232\"]",
+            6,
+            "+232 is in allow and never decides: SL, at tollgate.toml:5, is in block",
+            "one of the two",
+        ),
+        (
+            "allow = [\"SL\"]\nblock = [\"+232\"]",
+            5,
+            "SL is in allow and never decides: +232, at tollgate.toml:6",
+            "one of the two",
+        ),
+        (
+            "block = [\"+232761234567890\"]",
+            5,
+            "+232761234567890 can never match: numbers that begin with +232 have at most",
+            "write +232",
+        ),
+        ("block = [\"AQ\"]", 5, "AQ can never match: Antarctica has no numbers", "name the prefix"),
+    ] {
+        let (_, found) = read(&format!("{site}[profile.default]\n{list}\n")).expect("it loads");
+        let right = |it: &Warning| it.0.line == line && it.0.message.contains(cause) && it.0.remedy.contains(remedy);
+        assert!(found.len() == 1 && found.iter().all(right), "{list}: {found:?}");
+    }
+    for list in [
+        "block = [\"+44\"]\nallow = [\"+4420\"]",
+        "block = [\"+44\", \"+442079\"]\nallow = [\"+4420\"]",
+        "block = [\"SL\"]\nallow = [\"+23276\"]",
+        "block = [\"KZ\"]\nallow = [\"+7\"]",
+        "block = [\"US\", \"CA\", \"+881\", \"dial:0570\", \"dial:0990\"]",
+        "block = [\"US\"]\nallow = [\"+1212555\", \"+1\"]",
+    ] {
+        let found = warnings(&format!("{site}[profile.default]\n{list}\n"));
+        assert_eq!(found, [""; 0], "{list}");
+    }
+    // What is inherited is told once, where it stands.
+    let twice = "[profile.default]\nblock = [\"SL\", \"+232\"]\n[profile.a]\nsources = [\"192.0.2.1\"]\n";
+    assert_eq!(warnings(&format!("{site}{twice}")).len(), 1);
     let found = warnings("mode = \"monitor\"");
     assert!(found.len() == 1 && found[0].starts_with("tollgate.toml: no region"), "{found:?}");
 }

@@ -74,6 +74,34 @@ fn a_list_of_another_kind_is_told_a_hundred_times() {
 }
 
 #[test]
+fn a_list_without_an_entry_in_force_is_warned_of() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("irsf.txt"), "# gone\n+881,2026-06-30\n").unwrap();
+    let warned = |day| {
+        let (_, warnings) = parse_on(POLICY, Some(Path::new("tollgate.toml")), dir.path(), day).unwrap();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let told = [
+        "tollgate.toml:5: block_files: irsf.txt holds no entry in force; fill it, or remove it; entries may have passed their day",
+    ];
+    assert_eq!(warned(date(2026, 7, 1)), told);
+    assert_eq!(warned(date(2026, 6, 30)), [""; 0]);
+}
+
+#[test]
+fn entries_of_the_file_are_told_where_a_list_covers_them_and_not_the_other_way_round() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("irsf.txt"), "+23276\n+44\n+4420\n").unwrap();
+    let policy = POLICY.replace("[\"SL\"]", "[\"SL\", \"+442079\"]");
+    let (_, warnings) = parse_on(&policy, Some(Path::new("tollgate.toml")), dir.path(), date(2026, 7, 1)).unwrap();
+    let [warning] = &*warnings else { panic!("{warnings:?}") };
+    assert!(
+        warning.to_string().starts_with("tollgate.toml:4: +442079 changes nothing: +4420, at irsf.txt:3"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn a_million_entries_load() {
     let mut list = String::new();
     for i in 0..1_000_000 {

@@ -78,6 +78,19 @@ called_party = true
 region = "JP"
 extensions = "2-5"
 own_numbers = ["+81312345678"]
+time_zone = "Asia/Tokyo"
+holidays = ["JP", "2026-12-29"]
+
+[import.voipbl]
+file = "no-such-list.txt"
+format = "voipbl"
+expires = "2d"
+
+[schedule.night]
+hours = "18:00-08:00"
+days = "mon-fri"
+holidays = "exclude"
+time_zone = "Europe/Berlin"
 
 [profile.default]
 outside_line = ["0"]
@@ -86,7 +99,7 @@ carrier_codes = ["0033"]
 service_codes = ["184"]
 emergency = ["171"]
 bare_e164 = true
-block = ["SL", "+881", "dial:0570"]
+block = ["SL", "+881", "dial:0570", { what = "international", schedule = "night" }]
 allow = ["US", "GB"]
 limits = ["caller", "abroad"]
 
@@ -130,6 +143,7 @@ rate = "10/s"
 burst = 20
 over = "drop"
 ban = "5m"
+schedule = "night"
 
 [limit.abroad]
 key = "network"
@@ -211,6 +225,7 @@ fn every_key_is_understood() {
                 rate: Rate { count: 3, per: second * 10, burst: 3 },
                 over: Over::Warn,
                 ban: None,
+                schedule: None,
             },
             Limit {
                 name: "caller".into(),
@@ -220,9 +235,17 @@ fn every_key_is_understood() {
                 rate: Rate { count: 10, per: second, burst: 20 },
                 over: Over::Drop,
                 ban: Some(second * 300),
+                schedule: Some("night".into()),
             },
         ]
     );
+    let [night] = config.schedules.as_slice() else { panic!("one schedule") };
+    assert_eq!((night.shown_hours().as_str(), night.shown_days().as_str()), ("18:00-08:00", "mon, tue, wed, thu, fri"));
+    assert_eq!((night.holidays, night.zone.as_deref()), (OnHolidays::Exclude, Some("Europe/Berlin")));
+    assert!(night.dates.contains(&jiff::civil::date(2026, 12, 29)) && night.dates.len() > 50);
+    let scheduled = &config.profiles[0].scheduled;
+    assert_eq!(scheduled.len(), 1);
+    assert_eq!((scheduled[0].entry.what.to_string().as_str(), &*scheduled[0].schedule), ("international", "night"));
     let [default, lobby] = config.profiles.as_slice() else { panic!("two profiles") };
     let answer = |profile: &Profile, class: Class| profile.class[class as usize];
     for (class, expected) in [
