@@ -7,6 +7,7 @@ pub mod control;
 pub mod daemon;
 pub mod doctor;
 pub mod engine;
+pub mod journal;
 pub mod kernel;
 pub mod numbering;
 pub mod orders;

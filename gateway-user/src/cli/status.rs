@@ -8,6 +8,7 @@ use super::{
     ask, plain, when,
 };
 use crate::control::{
+    past::JournalView,
     protocol::Command,
     views::{InterfaceView, StatusView},
 };
@@ -44,11 +45,26 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ),
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
+        ("journal", journal(&status.journal)),
     ];
     facts.extend(policy.warnings.iter().map(|warning| ("warning", (warning.clone(), Tone::Warn))));
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
     Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+fn journal(journal: &JournalView) -> Cell {
+    let lost = if journal.lost == 0 { String::new() } else { format!("; {} records lost", journal.lost) };
+    if let Some(error) = &journal.error {
+        return (
+            format!("cannot be written in {}: {error}{lost}; calls are judged all the same", journal.path),
+            Tone::Bad,
+        );
+    }
+    let since = journal.oldest.map(|day| format!(", since {day}")).unwrap_or_default();
+    let (used, size) = (journal.octets as f64 / 1e6, journal.size as f64 / 1e6);
+    let text = format!("{used:.1} of {size:.0} MB, {} days{since}{lost}", journal.days);
+    (text, if journal.lost == 0 { Tone::Plain } else { Tone::Warn })
 }
 
 fn row(interface: &InterfaceView) -> Vec<Cell> {

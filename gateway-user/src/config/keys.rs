@@ -30,6 +30,7 @@ pub(super) enum Kind {
     Emergency,
     Ceiling,
     Limit,
+    Journal,
 }
 
 macro_rules! keys {
@@ -38,7 +39,7 @@ macro_rules! keys {
 
 impl Kind {
     /// Every kind that keys can stand in.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Top,
         Self::Interface,
         Self::Sip,
@@ -49,6 +50,7 @@ impl Kind {
         Self::Emergency,
         Self::Ceiling,
         Self::Limit,
+        Self::Journal,
     ];
 
     /// The keys that stand in it.
@@ -65,6 +67,7 @@ impl Kind {
                 "emergency" => "[emergency]",
                 "ceiling" => "[ceiling]",
                 "limit" => "[limit.NAME]",
+                "journal" => "[journal]",
             },
             Self::Interface => keys! { "role" => r#"role = "wan""# },
             Self::Sip => keys! {
@@ -125,6 +128,7 @@ impl Kind {
                 "over" => r#"over = "drop""#,
                 "ban" => r#"ban = "5m""#,
             },
+            Self::Journal => keys! { "days" => "days = 14", "size" => r#"size = "64MB""# },
         }
     }
 
@@ -172,6 +176,7 @@ impl Kind {
             Self::Emergency => "[emergency]",
             Self::Ceiling => "[ceiling]",
             Self::Limit => "[limit.NAME]",
+            Self::Journal => "[journal]",
         })
     }
 

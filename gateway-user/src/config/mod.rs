@@ -2,6 +2,7 @@
 
 mod check;
 mod file;
+mod journal;
 mod keys;
 mod limit;
 mod list;
@@ -100,6 +101,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let limits = limit::limits(report, &top);
     let emergency_unproved = limit::emergency(report, &top);
     let ceiling_unproved = limit::ceiling(report, &top);
+    let journal = journal::journal(report, &top);
 
     let mut written = vec![profile::Written::named("default")];
     for named in top.named(report, "profile", Kind::Profile) {
@@ -125,6 +127,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         emergency_unproved,
         ceiling_unproved,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
+        journal,
     }
 }
 

@@ -31,6 +31,23 @@ pub struct Config {
     pub ceiling_unproved: Rate,
     /// The limits, by name.
     pub limits: Vec<Limit>,
+    /// How long and how much the journal keeps.
+    pub journal: Journal,
+}
+
+/// `[journal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// How many days a record is kept.
+    pub days: u32,
+    /// How many octets all records take at most.
+    pub size: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { days: 14, size: 64_000_000 }
+    }
 }
 
 /// What the rules of the file do.

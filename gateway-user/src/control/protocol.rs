@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::past::WhyQuestion;
 use crate::orders::Scope;
 
 /// Version of the protocol; a request of another one is refused.
@@ -63,6 +64,18 @@ pub enum Command {
     Events {
         /// As they happen, until the connection ends; otherwise the latest, and the stream ends.
         follow: bool,
+    },
+    /// What was decided, and why: streams.
+    Why(WhyQuestion),
+    /// What was stopped and changed.
+    Report {
+        /// Since then.
+        since: Timestamp,
+    },
+    /// What was stopped, without any number: streams.
+    Incidents {
+        /// Since then.
+        since: Timestamp,
     },
     /// Detaches from every interface, removes every pin, ends the daemon.
     Detach {},

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::past::JournalView;
 use crate::{
     config::Role,
     daemon::{Event, Explanation, InterfaceState},
@@ -22,6 +23,8 @@ pub struct StatusView {
     pub interfaces: Vec<InterfaceView>,
     /// The policy in force.
     pub policy: PolicyView,
+    /// The journal.
+    pub journal: JournalView,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.

@@ -43,7 +43,8 @@ impl Core {
             undone: None,
         };
         let (number, done) = (order.number, order.action.to_string());
-        self.put_in_force(&[order], now)?;
+        self.put_in_force(std::slice::from_ref(&order), now)?;
+        self.keep_order(&order);
         tracing::info!(order = number, who, "order in force: {done}");
         let given = ActiveOrder { number, rule, what, scope };
         Ok(ChangedView {
@@ -72,9 +73,10 @@ impl Core {
             undone: None,
         };
         let number = undo.number;
-        let changed = self.book.undo(undo, target, now).map_err(refused)?;
+        let changed = self.book.undo(undo.clone(), target, now).map_err(refused)?;
         let undone = self.book.get(target).map(|order| order.action.to_string()).unwrap_or_default();
         self.put_in_force(&changed, now)?;
+        self.keep_order(&undo);
         tracing::info!(order = number, who, "order {target} undone: {undone}");
         Ok(self.changed(Some(number), format!("undo {target} ({undone})"), now))
     }

@@ -13,14 +13,16 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::{ActiveOrder, Applied, Event, Gateway, listing};
+use super::{ActiveOrder, Applied, Event, Gateway, listing, past};
 use crate::{
     config::{Config, Mode},
     control::{
         Answer,
+        past::JournalView,
         protocol::{Command, ErrorView},
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
+    journal::{ChangeKind, Journal},
     orders::{Book, Store},
 };
 
@@ -56,6 +58,7 @@ pub struct Core {
     pub(super) applied: Applied,
     pub(super) in_force: Vec<ActiveOrder>,
     pub(super) clock: Clock,
+    pub(super) journal: Journal,
     load: Loader,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
@@ -78,10 +81,12 @@ impl Core {
         let (store, mut book) = Store::open(state_dir)?;
         let config = (parts.load)()?;
         let now = (parts.clock)();
-        book.put(&book.newly_expired(now));
+        let expired = book.newly_expired(now);
+        book.put(&expired);
         let in_force = book.active(now);
         let (gateway, applied) = (parts.start)(&config, &in_force)?;
-        Ok(Self {
+        let journal = Journal::open(state_dir, config.journal, now, past::orders(&book));
+        let core = Self {
             gateway,
             config: Arc::new(config),
             store,
@@ -89,11 +94,17 @@ impl Core {
             applied,
             in_force,
             clock: parts.clock,
+            journal,
             load: parts.load,
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
-        })
+        };
+        for order in &expired {
+            core.keep_expiry(order);
+        }
+        core.keep(ChangeKind::Start, core.started_as(), None);
+        Ok(core)
     }
 
     /// Carries out one command of `who`.
@@ -112,10 +123,13 @@ impl Core {
                 let lines = listing::lines(&self.config, orders, kind);
                 return (Answer::Lines(Box::new(lines)), flow);
             }
+            Command::Why(question) => return (self.why(&question), flow),
+            Command::Report { since } => return (self.report(since), flow),
+            Command::Incidents { since } => return (self.incidents(since), flow),
             Command::Block(order) => self.give(super::OrderRule::Block, order, who).and_then(|view| reply(&view)),
             Command::Allow(order) => self.give(super::OrderRule::Allow, order, who).and_then(|view| reply(&view)),
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
-            Command::Reload {} => self.reload().map_err(refused).and_then(|view| reply(&view)),
+            Command::Reload {} => self.reload(who).map_err(refused).and_then(|view| reply(&view)),
             Command::Explain { input, from } => self
                 .gateway
                 .explain(&input, from)
@@ -141,10 +155,7 @@ impl Core {
     /// What `status` shows.
     pub fn status(&self) -> StatusView {
         StatusView {
-            mode: match self.config.mode {
-                Mode::Monitor => "monitor".into(),
-                Mode::Enforce => "enforce".into(),
-            },
+            mode: mode_name(self.config.mode).into(),
             floor: self.config.floor,
             interfaces: self.gateway.interfaces().into_iter().map(Into::into).collect(),
             policy: PolicyView {
@@ -155,6 +166,7 @@ impl Core {
                 in_force: self.applied.in_force,
                 warnings: self.applied.warnings.clone(),
             },
+            journal: JournalView::of(&self.journal, self.config.journal),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -190,15 +202,18 @@ impl Core {
     }
 
     /// Reads the policy file again and puts it in force, whole or not at all.
-    pub fn reload(&mut self) -> anyhow::Result<ChangedView> {
+    pub fn reload(&mut self, who: &str) -> anyhow::Result<ChangedView> {
         let now = (self.clock)();
         let config = (self.load)()?;
         let orders = self.book.active(now);
         let applied = self.gateway.apply(&config, &orders)?;
+        let before = (self.config.mode, self.applied.hash.clone());
         self.config = Arc::new(config);
+        self.journal.configure(self.config.journal);
         self.took(applied, orders);
         let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());
         tracing::info!(%file, generation = self.applied.generation, "policy reloaded");
+        self.keep_reload(&file, before, who);
         Ok(self.changed(None, format!("reload {file}"), now))
     }
 
@@ -206,9 +221,13 @@ impl Core {
     /// be put in force is tried again at the next call.
     pub fn tick(&mut self) {
         let now = (self.clock)();
+        self.journal.tick(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
             self.book.put(&expired);
+            for order in &expired {
+                self.keep_expiry(order);
+            }
             if let Err(error) = self.store.commit(&expired) {
                 tracing::warn!(%error, "cannot note in the store that orders have expired; they have");
             }
@@ -242,9 +261,11 @@ impl Core {
 
     /// Hands the events that wait in the kernel to the followers.
     pub fn drain_events(&mut self) {
-        let (followers, recent) = (&self.followers, &mut self.recent);
+        let (followers, recent, journal) = (&self.followers, &mut self.recent, &self.journal);
         self.gateway.poll_events(&mut |event| {
-            let Some(line) = logged(&event) else { return };
+            let line = logged(&event);
+            journal.note(event);
+            let Some(line) = line else { return };
             if recent.len() == RECENT_EVENTS {
                 recent.pop_front();
             }
@@ -261,6 +282,11 @@ impl Core {
         &*self.gateway
     }
 
+    /// Notes that the daemon ends because of `why`, and what is in force stays.
+    pub fn note_stop(&self, why: &str) {
+        self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
+    }
+
     /// Ends every stream of events.
     pub fn end_followers(&mut self) {
         self.followers = None;
@@ -271,6 +297,7 @@ impl Core {
         let now = (self.clock)();
         self.gateway.detach()?;
         tracing::warn!(who, "detached: nothing is filtered any more");
+        self.keep(ChangeKind::Detach, "detached: nothing is filtered any more".into(), Some(who));
         Ok(ChangedView {
             generation: None,
             in_force: (self.clock)(),
@@ -305,8 +332,16 @@ impl Core {
     }
 }
 
-fn reply(view: &impl Serialize) -> Result<Value, ErrorView> {
+pub(super) fn reply(view: &impl Serialize) -> Result<Value, ErrorView> {
     serde_json::to_value(view).map_err(|e| ErrorView::refused(format!("the reply cannot be written: {e}")))
+}
+
+/// The name of a mode, as the policy file writes it.
+pub(super) const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Monitor => "monitor",
+        Mode::Enforce => "enforce",
+    }
 }
 
 /// An error with all its causes, for the operator.

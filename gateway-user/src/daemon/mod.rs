@@ -6,12 +6,13 @@ mod gateway;
 mod guard;
 mod listing;
 mod mask;
+mod past;
 mod run;
 
 pub use self::core::{Clock, Core, Flow, Loader, Parts, Starter};
 pub use gateway::{
-    ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState, LinkState,
-    OrderRule,
+    ActiveOrder, Applied, AttachMode, Counters, Decided, Event, ExplainStep, Explanation, Gateway, InterfaceState,
+    LinkState, OrderRule,
 };
-pub use mask::MaskedNumber;
+pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

@@ -4,8 +4,10 @@ mod actions;
 mod automaton;
 mod cells;
 mod compile;
+mod decided;
 mod explain;
 mod limits;
+mod lists;
 mod matching;
 mod plan;
 mod say;
@@ -14,4 +16,6 @@ mod sources;
 mod trie;
 
 pub use compile::{CompileErrors, PolicyImage, compile};
+pub use decided::decided;
 pub use explain::explain;
+pub use lists::Lists;

@@ -1,0 +1,56 @@
+//! The journal under real traffic: what the kernel stopped is kept with its rule, over the end of the daemon.
+
+use gateway_tests::network::{Network, SIP_PORT};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::site::{BRITISH, FORBIDDEN, Site, caller, send, until, uri};
+
+/// The caller is a trunk, so its events are not sampled.
+const RULES: &str = "[trunk.itsp]\nsources = [\"192.0.2.0/24\"]\n";
+
+/// How many packets the journal says an order has stopped.
+fn kept(site: &Site, order: u64) -> u64 {
+    let found = site.lines(&["why", "--json"]);
+    found.iter().filter(|line| line["order"] == order).map(|line| line["count"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn what_the_kernel_stopped_is_kept_whole_over_a_crash() {
+    let Some(site) = Site::new("past::what_the_kernel_stopped_is_kept_whole_over_a_crash") else { return };
+    let rules = RULES.replace("192.0.2.0/24", &format!("{}/32", Network::CALLER));
+    site.policy("enforce", &rules);
+    let daemon = site.start();
+    let order = site.json(&["block", "SL", "--json"])["order"].as_u64().unwrap();
+    let socket = caller(&site, SIP_PORT);
+    send(&socket, Network::pbx_sip(), &uri(FORBIDDEN), 500);
+    send(&socket, Network::pbx_sip(), &uri(BRITISH), 3);
+    until("all are kept", || kept(&site, order) == 500);
+
+    let last = &site.lines(&["why", "--number", FORBIDDEN, "--last", "--json"])[0];
+    let text = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        (text("verdict"), text("who"), text("number")),
+        ("drop".into(), "trunk".into(), "+232 76•••••••".into())
+    );
+    assert_eq!(text("rule"), format!("order {order}: block SL (site)"));
+    assert_eq!(text("undo"), format!("tollgate undo {order}"));
+    let hash = site.json(&["status", "--json"])["policy"]["hash"].as_str().unwrap().to_owned();
+    assert!(!text("policy").is_empty() && hash.starts_with(&text("policy")), "{last}");
+
+    // The order changes in the middle: each packet is told with the rule that decided it.
+    site.json(&["undo", &order.to_string(), "--json"]);
+    let second = site.json(&["block", "+232", "--json"])["order"].as_u64().unwrap();
+    send(&socket, Network::pbx_sip(), &uri(FORBIDDEN), 20);
+    until("the new order is named", || kept(&site, second) == 20);
+    assert_eq!(kept(&site, order), 500);
+
+    kill_process(Pid::from_raw(daemon.pid() as i32).unwrap(), Signal::KILL).unwrap();
+    drop(daemon);
+    let _daemon = site.start();
+    assert_eq!((kept(&site, order), kept(&site, second)), (500, 20));
+    let changes = site.json(&["report", "--json"])["changes"].as_array().unwrap().clone();
+    let starts: Vec<&Value> = changes.iter().filter(|change| change["change"] == "start").collect();
+    assert_eq!(starts.len(), 2);
+    assert!(starts[1]["done"].as_str().unwrap().contains("without a word"), "{starts:?}");
+}
