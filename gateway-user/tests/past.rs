@@ -227,6 +227,60 @@ fn the_journal_survives_the_daemon_and_its_loss_does_not_stop_it() {
     assert_eq!(daemon.board.lock().unwrap().orders.len(), 1, "orders work without a journal");
 }
 
+#[test]
+fn a_dry_run_shows_what_an_order_would_have_done_and_changes_nothing() {
+    let daemon = Daemon::start();
+    let from_outside = Event { who: Who::Unproved, ..passed("442071838750", "GB") };
+    let would = Event { verdict: Verdict::WouldDrop, ..stopped(0) };
+    let mut events = vec![passed("442071838750", "GB"); 12];
+    events.extend([passed("442071838750", "GB"), passed("441614960000", "GB"), passed("33123456789", "FR")]);
+    events.extend([stopped(0), would, limited(), from_outside]);
+    happen(&daemon, events);
+
+    let found = &daemon.json(&["block", "GB", "FR", "--dry-run", "--json"])[0];
+    assert_eq!((&found["dry_run"], &found["would"]), (&json!(true), &json!("cut")));
+    assert_eq!((&found["requests"], &found["perhaps"], &found["sampled"]), (&json!(16), &json!(0), &json!(1)));
+    assert_eq!(found["countries"], json!([{"country": "GB", "requests": 15}, {"country": "FR", "requests": 1}]));
+    assert!(!found.to_string().contains("2071838750"), "{found}");
+    let found = &daemon.json(&["block", "+442071", "--dry-run", "--json"])[0];
+    assert_eq!((&found["requests"], &found["perhaps"]), (&json!(0), &json!(14)), "its digits are masked");
+    let found = &daemon.json(&["block", "SL", "--dry-run", "--json"])[0];
+    assert_eq!(found["requests"], 2, "what went on: in monitor mode, and over a limit that warns");
+    let found = &daemon.json(&["allow", "SL", "--dry-run", "--json"])[0];
+    assert_eq!((&found["would"], &found["requests"]), (&json!("let through"), &json!(2)), "no limit is lifted");
+    let found = &daemon.json(&["allow", "SL", "--source", "192.0.2.99", "--dry-run", "--json"])[0];
+    assert_eq!(found["requests"], 0);
+    let found = &daemon.json(&["block", "JP", "--dry-run", "--json"])[0];
+    assert!(found["warnings"][0].as_str().unwrap().contains("own country"), "{found}");
+
+    let text = stdout(&daemon.tollgate(&["block", "GB", "--dry-run"]));
+    for needle in ["nothing is changed", "cut 15 requests", "GB", "192.0.2.20 (lan)", "sampled"] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    for (args, code, needle) in [
+        (&["block", "SL", "--profile", "lobbi", "--dry-run"][..], 1, "default, lobby"),
+        (&["block", "232", "--dry-run"], 2, "+232"),
+    ] {
+        let output = daemon.tollgate(args);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(stderr(&output).contains(needle), "{output:?}");
+    }
+    daemon.board.lock().unwrap().fail_check = true;
+    let output = daemon.tollgate(&["block", "SL", "--dry-run"]);
+    assert!(stderr(&output).contains("does not compile"), "{output:?}");
+    daemon.board.lock().unwrap().fail_check = false;
+    assert_eq!(daemon.json(&["orders", "--json"]), [] as [Value; 0]);
+    assert_eq!(daemon.board.lock().unwrap().generation, 1);
+    assert_eq!(daemon.json(&["block", "SL", "--json"])[0]["order"], 1, "a dry run takes no number");
+}
+
+#[test]
+fn a_dry_run_without_a_journal_says_so() {
+    let daemon = Daemon::start();
+    let output = daemon.tollgate(&["allow", "SL", "--dry-run"]);
+    assert!(stdout(&output).contains("the journal is empty"), "{output:?}");
+}
+
 /// Ten thousand stops in one go, each with a number of its own: nothing is lost, and the daemon answers meanwhile.
 /// `cargo test -p gateway-user --test past -- --nocapture ten_thousand` prints how long it took.
 #[test]

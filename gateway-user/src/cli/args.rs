@@ -170,6 +170,7 @@ Examples:
   tollgate block +881 +882 --for 48h --reason 'IRSF'   prefixes, for two days
   tollgate block international --profile lobby --until 'mon 08:00'
   tollgate block 198.51.100.0/24                       a source
+  tollgate block GB --dry-run                          which calls it would have cut
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Emergency calls always pass.";
 
@@ -181,6 +182,7 @@ WHAT shows in its form what it is:
 Examples:
   tollgate allow LV --until 'fri 18:00' --reason 'order 4711'
   tollgate allow +37167 --source 192.0.2.10            for one source only
+  tollgate allow LV --dry-run                          which calls it would have let through
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
 
@@ -205,6 +207,9 @@ pub struct OrderArgs {
     /// Why; kept with the order
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Only show which calls of the journal it would have cut or let through; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Do it even if it hits the site's own country, numbers, trunks or everything
     #[arg(long)]
     pub force: bool,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config,
-    journal::{Change, Decision, Incident, Journal, Lane, Remedy, Report, Tally},
+    daemon::OrderRule,
+    journal::{Change, Decision, Incident, Journal, Lane, Rehearsal, Remedy, Report, Tally},
 };
 
 /// Sources of a report; the others are one row.
@@ -295,6 +296,67 @@ fn sources(all: HashMap<IpAddr, Tally>) -> Vec<RowView> {
         rows.push(RowView { of: format!("others ({})", others.len()), tally: sum });
     }
     rows
+}
+
+/// `block --dry-run` and `allow --dry-run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsalView {
+    /// Always true: nothing was changed.
+    pub dry_run: bool,
+    /// What would have been ordered.
+    pub done: String,
+    /// `cut` or `let through`.
+    pub would: String,
+    /// The oldest record of the journal that was looked at; null where it is empty.
+    pub since: Option<Timestamp>,
+    /// How many requests.
+    pub requests: u64,
+    /// Of how many more the masked digits would tell.
+    pub perhaps: u64,
+    /// How many of both are of unproved sources, which are sampled: it may be more.
+    pub sampled: u64,
+    /// By country, most first.
+    pub countries: Vec<CountView>,
+    /// The last of them, oldest first.
+    pub last: Vec<DecisionView>,
+    /// What would need `--force`.
+    pub warnings: Vec<String>,
+    /// Records that are damaged and were left out.
+    pub damaged: u64,
+}
+
+/// How many requests to one country.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountView {
+    /// The country; `-` where the number has none.
+    pub country: String,
+    /// How many.
+    pub requests: u64,
+}
+
+impl RehearsalView {
+    /// The view of a rehearsal of `done`.
+    pub fn of(it: Rehearsal, rule: OrderRule, done: String, warnings: Vec<String>) -> Self {
+        let mut countries: Vec<CountView> =
+            it.countries.into_iter().map(|(country, requests)| CountView { country, requests }).collect();
+        countries.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.country.cmp(&b.country)));
+        Self {
+            dry_run: true,
+            done,
+            would: match rule {
+                OrderRule::Block => "cut".into(),
+                OrderRule::Allow => "let through".into(),
+            },
+            since: it.since,
+            requests: countries.iter().map(|row| row.requests).sum(),
+            perhaps: it.perhaps,
+            sampled: it.sampled,
+            countries,
+            last: it.last.iter().map(|(lane, decision)| DecisionView::of(decision, *lane, Remedy::default())).collect(),
+            warnings,
+            damaged: it.damaged,
+        }
+    }
 }
 
 /// A line of `report --export incidents`.

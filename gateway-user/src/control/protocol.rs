@@ -99,6 +99,9 @@ pub struct NewOrder {
     /// Whether it may hit the site's own country, numbers, trunks or everything.
     #[serde(default)]
     pub force: bool,
+    /// Whether it is only tried on the calls of the journal.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Where an order holds.
@@ -249,6 +252,7 @@ mod tests {
                 reason: Some("fraud\u{0}\n".into()),
                 expires: Some(Timestamp::from_second(1_800_000_000).unwrap()),
                 force: true,
+                dry_run: true,
             }),
             Command::Undo { order: u64::MAX, reason: None },
         ] {

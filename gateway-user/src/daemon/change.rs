@@ -1,13 +1,22 @@
 //! Giving and undoing orders: checked, made durable, put in force, in this order, or nothing of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::{ActiveOrder, Core, OrderRule, core::refused, guard};
+use super::{
+    ActiveOrder, Core, OrderRule,
+    core::{refused, reply},
+    guard,
+};
 use crate::{
     control::{
+        Answer,
+        past::RehearsalView,
         protocol::{ErrorView, NewOrder},
         views::ChangedView,
     },
+    journal,
     orders::{Action, Order, Origin, Scope},
     what::What,
 };
@@ -17,24 +26,24 @@ const MAX_REASON: usize = 500;
 /// Most things that one order names; longer lists belong into a `block_files` list.
 const MAX_WHAT: usize = 1000;
 
+/// What an order asks for.
+struct Asked {
+    what: Vec<What>,
+    scope: Scope,
+    reason: Option<String>,
+}
+
 impl Core {
     /// Gives an order to block or allow.
-    pub(super) fn give(&mut self, rule: OrderRule, new: NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
+    pub(super) fn give(&mut self, rule: OrderRule, new: &NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
         let now = self.now();
-        let what = parse_what(&new.what)?;
-        let scope = Scope::try_from(new.scope).map_err(ErrorView::usage)?;
-        check_scope(self, &scope)?;
-        if let Some(expires) = new.expires
-            && expires <= now
-        {
-            return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
-        }
+        let Asked { what, scope, reason } = self.asked(new)?;
         guard::check(&self.config, rule, &what, new.force).map_err(ErrorView::refused)?;
         let order = Order {
             number: self.store.next_number(),
             action: Action::Rule(rule, what.clone()),
             scope: scope.clone(),
-            reason: check_reason(new.reason)?,
+            reason,
             who: who.to_owned(),
             origin: Origin::Cli,
             since: now,
@@ -55,6 +64,45 @@ impl Core {
                 .collect(),
             ..self.changed(Some(number), done, now)
         })
+    }
+
+    /// Tries an order on the calls of the journal; gives no number, changes nothing.
+    pub(super) fn rehearse(&self, rule: OrderRule, new: &NewOrder) -> Answer {
+        let Asked { what, scope, .. } = match self.asked(new) {
+            Ok(asked) => asked,
+            Err(error) => return Answer::Reply(Err(error)),
+        };
+        let mut warnings = Vec::new();
+        if rule == OrderRule::Block {
+            warnings = guard::hits(&self.config, &what);
+        }
+        let done = format!("{} ({scope})", Action::Rule(rule, what.clone()));
+        let order = ActiveOrder { number: self.store.next_number(), rule, what, scope };
+        let others = self.in_force.clone();
+        let with_it: Vec<ActiveOrder> = others.iter().cloned().chain([order.clone()]).collect();
+        if let Err(error) = self.gateway.check(&self.config, &with_it) {
+            return Answer::Reply(Err(refused(error)));
+        }
+        let config = Arc::clone(&self.config);
+        let span = Timestamp::MIN..=Timestamp::MAX;
+        self.later(move |reader| {
+            let found = journal::rehearsal(reader, &span, &config, &others, &order)?;
+            Ok(Answer::Reply(reply(&RehearsalView::of(found, rule, done, warnings))))
+        })
+    }
+
+    /// What an order asks for, if it can be given at all.
+    fn asked(&self, new: &NewOrder) -> Result<Asked, ErrorView> {
+        let now = self.now();
+        let what = parse_what(&new.what)?;
+        let scope = Scope::try_from(new.scope.clone()).map_err(ErrorView::usage)?;
+        check_scope(self, &scope)?;
+        if let Some(expires) = new.expires
+            && expires <= now
+        {
+            return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
+        }
+        Ok(Asked { what, scope, reason: check_reason(new.reason.clone())? })
     }
 
     /// Reverses order `target`.

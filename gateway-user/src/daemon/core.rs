@@ -126,8 +126,10 @@ impl Core {
             Command::Why(question) => return (self.why(&question), flow),
             Command::Report { since } => return (self.report(since), flow),
             Command::Incidents { since } => return (self.incidents(since), flow),
-            Command::Block(order) => self.give(super::OrderRule::Block, order, who).and_then(|view| reply(&view)),
-            Command::Allow(order) => self.give(super::OrderRule::Allow, order, who).and_then(|view| reply(&view)),
+            Command::Block(order) if order.dry_run => return (self.rehearse(super::OrderRule::Block, &order), flow),
+            Command::Allow(order) if order.dry_run => return (self.rehearse(super::OrderRule::Allow, &order), flow),
+            Command::Block(order) => self.give(super::OrderRule::Block, &order, who).and_then(|view| reply(&view)),
+            Command::Allow(order) => self.give(super::OrderRule::Allow, &order, who).and_then(|view| reply(&view)),
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
             Command::Reload {} => self.reload(who).map_err(refused).and_then(|view| reply(&view)),
             Command::Explain { input, from } => self

@@ -8,6 +8,7 @@ mod line;
 mod question;
 mod read;
 mod record;
+mod rehearsal;
 mod remedy;
 mod report;
 mod writer;
@@ -25,6 +26,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub use question::{Found, Latest, Question, ask};
 pub use record::{Change, ChangeKind, Decision, Entry, Lane, Name};
+pub use rehearsal::{Rehearsal, rehearsal};
 pub use remedy::{Fate, Remedy, remedy};
 pub use report::{Incident, Report, Tally, incidents, report};
 
