@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod engine;
 pub mod journal;
 pub mod kernel;
+pub mod notify;
 pub mod numbering;
 pub mod orders;
 pub mod policy;

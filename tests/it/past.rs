@@ -1,10 +1,15 @@
 //! The journal under real traffic: what the kernel stopped is kept with its rule, over the end of the daemon.
 
-use gateway_tests::network::{Network, SIP_PORT};
+use std::time::Instant;
+
+use gateway_tests::{
+    network::{Network, SIP_PORT},
+    sip::flood::Flood,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::site::{BRITISH, FORBIDDEN, Site, caller, send, until, uri};
+use crate::site::{BRITISH, FORBIDDEN, PATIENCE, Site, caller, send, until, uri};
 
 /// The caller is a trunk, so its events are not sampled.
 const RULES: &str = "[trunk.itsp]\nsources = [\"192.0.2.0/24\"]\n";
@@ -53,4 +58,27 @@ fn what_the_kernel_stopped_is_kept_whole_over_a_crash() {
     let starts: Vec<&Value> = changes.iter().filter(|change| change["change"] == "start").collect();
     assert_eq!(starts.len(), 2);
     assert!(starts[1]["done"].as_str().unwrap().contains("without a word"), "{starts:?}");
+}
+
+/// `cargo xtask test past` prints how many a second were kept.
+#[test]
+fn ten_thousand_drops_a_second_are_kept_or_counted() {
+    const DROPS: u64 = 20_000;
+    let Some(site) = Site::new("past::ten_thousand_drops_a_second_are_kept_or_counted") else { return };
+    site.policy("enforce", &RULES.replace("192.0.2.0/24", &format!("{}/32", Network::CALLER)));
+    let _daemon = site.start();
+    let order = site.json(&["block", "SL", "--json"])["order"].as_u64().unwrap();
+    let flood = Flood { target: Network::pbx_sip(), uri: uri(FORBIDDEN), rate: 10_000, count: DROPS };
+    let start = Instant::now();
+    let wait = |pause| {
+        std::thread::sleep(pause);
+        start.elapsed() > PATIENCE
+    };
+    let sent = flood.send(&caller(&site, SIP_PORT), wait).unwrap().count;
+    let taken = start.elapsed();
+    let lost = || site.counters()["events_lost"].as_u64().unwrap();
+    until("each is kept or counted as lost", || kept(&site, order) + lost() >= sent);
+    println!("{sent} drops in {taken:?}: {} kept, {} lost on the way out of the kernel", kept(&site, order), lost());
+    assert_eq!(kept(&site, order) + lost(), sent);
+    assert_eq!(site.json(&["status", "--json"])["journal"]["lost"], 0);
 }

@@ -8,7 +8,7 @@ use super::{
     ask, plain, when,
 };
 use crate::control::{
-    past::JournalView,
+    past::{JournalView, WayView},
     protocol::Command,
     views::{InterfaceView, StatusView},
 };
@@ -47,6 +47,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("orders", plain(format!("{} in force", status.orders))),
         ("journal", journal(&status.journal)),
     ];
+    facts.extend(status.notify.iter().map(way));
     facts.extend(policy.warnings.iter().map(|warning| ("warning", (warning.clone(), Tone::Warn))));
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
@@ -65,6 +66,16 @@ fn journal(journal: &JournalView) -> Cell {
     let (used, size) = (journal.octets as f64 / 1e6, journal.size as f64 / 1e6);
     let text = format!("{used:.1} of {size:.0} MB, {} days{since}{lost}", journal.days);
     (text, if journal.lost == 0 { Tone::Plain } else { Tone::Warn })
+}
+
+fn way(way: &WayView) -> (&'static str, Cell) {
+    let text = format!("{}: {} delivered, {} waiting, {} lost", way.kind, way.delivered, way.waiting, way.lost);
+    let cell = match &way.error {
+        Some(error) => (format!("{text}; {error}"), Tone::Bad),
+        None if way.lost > 0 => (text, Tone::Warn),
+        None => plain(text),
+    };
+    ("notify", cell)
 }
 
 fn row(interface: &InterfaceView) -> Vec<Cell> {

@@ -31,6 +31,7 @@ pub(super) enum Kind {
     Ceiling,
     Limit,
     Journal,
+    Notify,
 }
 
 macro_rules! keys {
@@ -39,7 +40,7 @@ macro_rules! keys {
 
 impl Kind {
     /// Every kind that keys can stand in.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Top,
         Self::Interface,
         Self::Sip,
@@ -51,6 +52,7 @@ impl Kind {
         Self::Ceiling,
         Self::Limit,
         Self::Journal,
+        Self::Notify,
     ];
 
     /// The keys that stand in it.
@@ -68,6 +70,7 @@ impl Kind {
                 "ceiling" => "[ceiling]",
                 "limit" => "[limit.NAME]",
                 "journal" => "[journal]",
+                "notify" => "[notify]",
             },
             Self::Interface => keys! { "role" => r#"role = "wan""# },
             Self::Sip => keys! {
@@ -128,6 +131,12 @@ impl Kind {
                 "over" => r#"over = "drop""#,
                 "ban" => r#"ban = "5m""#,
             },
+            Self::Notify => keys! {
+                "command" => r#"command = ["/usr/local/bin/page", "noc"]"#,
+                "webhook" => r#"webhook = "https://noc.example.net/tollgate""#,
+                "key_file" => r#"key_file = "/etc/tollgate/webhook.key""#,
+                "burst" => r#"burst = "10/m""#,
+            },
             Self::Journal => keys! { "days" => "days = 14", "size" => r#"size = "64MB""# },
         }
     }
@@ -177,6 +186,7 @@ impl Kind {
             Self::Ceiling => "[ceiling]",
             Self::Limit => "[limit.NAME]",
             Self::Journal => "[journal]",
+            Self::Notify => "[notify]",
         })
     }
 

@@ -8,6 +8,7 @@ mod limit;
 mod list;
 mod model;
 mod network;
+mod notify;
 mod problem;
 mod profile;
 mod region;
@@ -102,6 +103,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let emergency_unproved = limit::emergency(report, &top);
     let ceiling_unproved = limit::ceiling(report, &top);
     let journal = journal::journal(report, &top);
+    let notify = notify::notify(report, &top, lists.base_dir);
 
     let mut written = vec![profile::Written::named("default")];
     for named in top.named(report, "profile", Kind::Profile) {
@@ -128,6 +130,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         ceiling_unproved,
         limits: limits.into_iter().map(|(_, limit)| limit).collect(),
         journal,
+        notify,
     }
 }
 

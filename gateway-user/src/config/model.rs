@@ -33,6 +33,8 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// How long and how much the journal keeps.
     pub journal: Journal,
+    /// Who is told of what happens.
+    pub notify: Notify,
 }
 
 /// `[journal]`.
@@ -48,6 +50,26 @@ impl Default for Journal {
     fn default() -> Self {
         Self { days: 14, size: 64_000_000 }
     }
+}
+
+/// `[notify]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// The program that gets each message on its standard input, with its arguments.
+    pub command: Option<Vec<String>>,
+    /// Where each message is posted.
+    pub webhook: Option<Webhook>,
+    /// So many stops of trunk and lan sources in this time are a burst.
+    pub burst: (u32, Duration),
+}
+
+/// Where messages are posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// The address.
+    pub url: String,
+    /// The file of the key that signs them; it is read for each message.
+    pub key_file: PathBuf,
 }
 
 /// What the rules of the file do.

@@ -9,6 +9,7 @@ use crate::{
     config,
     daemon::OrderRule,
     journal::{Change, Decision, Incident, Journal, Lane, Rehearsal, Remedy, Report, Tally},
+    notify,
 };
 
 /// Sources of a report; the others are one row.
@@ -67,6 +68,27 @@ impl JournalView {
             oldest: state.oldest,
             path: journal.dir().display().to_string(),
         }
+    }
+}
+
+/// A way of `status` by which notices go out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayView {
+    /// `command` or `webhook`.
+    pub kind: String,
+    /// Notices that were delivered.
+    pub delivered: u64,
+    /// Notices that were given up.
+    pub lost: u64,
+    /// Notices that wait.
+    pub waiting: usize,
+    /// Why the last try failed; null where it did not.
+    pub error: Option<String>,
+}
+
+impl From<notify::State> for WayView {
+    fn from(it: notify::State) -> Self {
+        Self { kind: it.kind.into(), delivered: it.delivered, lost: it.lost, waiting: it.waiting, error: it.error }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::past::JournalView;
+use super::past::{JournalView, WayView};
 use crate::{
     config::Role,
     daemon::{Event, Explanation, InterfaceState},
@@ -25,6 +25,8 @@ pub struct StatusView {
     pub policy: PolicyView,
     /// The journal.
     pub journal: JournalView,
+    /// Each way by which notices go out.
+    pub notify: Vec<WayView>,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.

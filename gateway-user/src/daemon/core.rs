@@ -23,6 +23,7 @@ use crate::{
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
     journal::{ChangeKind, Journal},
+    notify::Notifier,
     orders::{Book, Store},
 };
 
@@ -59,6 +60,7 @@ pub struct Core {
     pub(super) in_force: Vec<ActiveOrder>,
     pub(super) clock: Clock,
     pub(super) journal: Journal,
+    pub(super) notifier: Notifier,
     load: Loader,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
@@ -86,6 +88,7 @@ impl Core {
         let in_force = book.active(now);
         let (gateway, applied) = (parts.start)(&config, &in_force)?;
         let journal = Journal::open(state_dir, config.journal, now, past::orders(&book));
+        let notifier = Notifier::new(config.notify.clone());
         let core = Self {
             gateway,
             config: Arc::new(config),
@@ -95,6 +98,7 @@ impl Core {
             in_force,
             clock: parts.clock,
             journal,
+            notifier,
             load: parts.load,
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
@@ -169,6 +173,7 @@ impl Core {
                 warnings: self.applied.warnings.clone(),
             },
             journal: JournalView::of(&self.journal, self.config.journal),
+            notify: self.notifier.states().into_iter().map(Into::into).collect(),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -212,6 +217,7 @@ impl Core {
         let before = (self.config.mode, self.applied.hash.clone());
         self.config = Arc::new(config);
         self.journal.configure(self.config.journal);
+        self.notifier.configure(&self.config.notify);
         self.took(applied, orders);
         let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());
         tracing::info!(%file, generation = self.applied.generation, "policy reloaded");
@@ -224,6 +230,7 @@ impl Core {
     pub fn tick(&mut self) {
         let now = (self.clock)();
         self.journal.tick(now);
+        self.notifier.tick(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
             self.book.put(&expired);
@@ -263,9 +270,11 @@ impl Core {
 
     /// Hands the events that wait in the kernel to the followers.
     pub fn drain_events(&mut self) {
-        let (followers, recent, journal) = (&self.followers, &mut self.recent, &self.journal);
+        let (followers, recent) = (&self.followers, &mut self.recent);
+        let (journal, notifier) = (&self.journal, &self.notifier);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
+            notifier.count(&event);
             journal.note(event);
             let Some(line) = line else { return };
             if recent.len() == RECENT_EVENTS {

@@ -91,11 +91,10 @@ impl Core {
     }
 
     fn keep_change(&self, change: Change) {
-        self.journal.change(Change {
-            generation: Some(self.applied.generation),
-            policy: Some(self.applied.hash.clone()),
-            ..change
-        });
+        let change =
+            Change { generation: Some(self.applied.generation), policy: Some(self.applied.hash.clone()), ..change };
+        self.notifier.change(&change);
+        self.journal.change(change);
     }
 
     /// What was decided, why, and what undoes it.
