@@ -279,6 +279,22 @@ fn the_daemon_tells_starts_orders_bursts_and_its_end() {
 }
 
 #[test]
+fn a_reload_tells_whom_the_new_policy_names() {
+    let (daemon, out) = noticed("cat >> OUT; echo >> OUT");
+    until("the start is told", || !told(&out).is_empty());
+    let (policy, other) = (daemon.dir.path().join("tollgate.toml"), daemon.dir.path().join("other"));
+    let text = fs::read_to_string(&policy).unwrap().replace(out.to_str().unwrap(), other.to_str().unwrap());
+    fs::write(&policy, text).unwrap();
+    daemon.json(&["reload", "--json"]);
+    daemon.json(&["block", "LV", "--json"]);
+    until("the new program is told", || told(&other).iter().any(|notice| notice["kind"] == "order"));
+    assert!(told(&out).iter().all(|notice| notice["kind"] != "order"), "the old one is not");
+    fs::write(&policy, POLICY).unwrap();
+    daemon.json(&["reload", "--json"]);
+    assert_eq!(daemon.json(&["status", "--json"])[0]["notify"], serde_json::json!([]), "and then nobody");
+}
+
+#[test]
 fn a_program_that_hangs_or_fails_holds_nothing_up() {
     let (daemon, _) = noticed("sleep 60");
     let start = Instant::now();

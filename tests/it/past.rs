@@ -1,12 +1,15 @@
 //! The journal under real traffic: what the kernel stopped is kept with its rule, over the end of the daemon.
 
-use std::time::Instant;
+use std::{fs, io::Write, time::Instant};
 
 use gateway_tests::{
     network::{Network, SIP_PORT},
     sip::flood::Flood,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    mount::{MountFlags, mount},
+    process::{Pid, Signal, kill_process},
+};
 use serde_json::Value;
 
 use crate::site::{BRITISH, FORBIDDEN, PATIENCE, Site, caller, send, until, uri};
@@ -81,4 +84,34 @@ fn ten_thousand_drops_a_second_are_kept_or_counted() {
     println!("{sent} drops in {taken:?}: {} kept, {} lost on the way out of the kernel", kept(&site, order), lost());
     assert_eq!(kept(&site, order) + lost(), sent);
     assert_eq!(site.json(&["status", "--json"])["journal"]["lost"], 0);
+}
+
+#[test]
+fn a_full_disk_is_told_and_calls_are_judged_all_the_same() {
+    let Some(site) = Site::new("past::a_full_disk_is_told_and_calls_are_judged_all_the_same") else { return };
+    site.policy("enforce", &RULES.replace("192.0.2.0/24", &format!("{}/32", Network::CALLER)));
+    let journal = site.tollgate.state_dir().join("journal");
+    // A disk of its own, full to the last octet; it goes with the daemon's mount namespace.
+    let filler = journal.join("filler");
+    let fill = || {
+        fs::create_dir_all(&journal)?;
+        mount("journal", &journal, "tmpfs", MountFlags::empty(), Some(c"size=256k"))?;
+        let mut file = fs::File::create(&filler)?;
+        while file.write(&[0; 4096]).is_ok_and(|count| count > 0) {}
+        Ok(())
+    };
+    site.tollgate.bpffs().run(fill).unwrap();
+
+    let _daemon = site.start();
+    let order = site.json(&["block", "SL", "--json"])["order"].as_u64().unwrap();
+    send(&caller(&site, SIP_PORT), Network::pbx_sip(), &uri(FORBIDDEN), 50);
+    until("they are stopped", || site.reason("order") == 50);
+    let told = || site.json(&["status", "--json"])["journal"]["error"].as_str().unwrap_or_default().contains("space");
+    until("the full disk is told", told);
+    assert_eq!(kept(&site, order), 0);
+
+    site.tollgate.bpffs().run(|| Ok(fs::remove_file(&filler)?)).unwrap();
+    until("what waited is written once there is room", || kept(&site, order) == 50);
+    let status = &site.json(&["status", "--json"])["journal"];
+    assert_eq!((&status["error"], &status["lost"]), (&Value::Null, &Value::from(0)));
 }

@@ -31,7 +31,7 @@ fn show(report: &ReportView, out: &mut Out) -> Result<(), Failure> {
     let total = report.total;
     out.facts(&[
         ("stopped", plain(format!("{} packets of trunk and LAN sources", total.stopped))),
-        ("would-drop", plain(format!("{} of them would be stopped in enforce mode", total.would_drop))),
+        ("would-drop", plain(format!("{} more would be stopped in enforce mode", total.would_drop))),
         ("unproved", plain(format!("at least {} packets of unproved sources, sampled", total.unproved))),
     ])?;
     for (heading, rows) in [

@@ -47,7 +47,7 @@ pub fn remedy(decision: &Decision, fate: Option<Fate>) -> Remedy {
     let mut remedy = of_reason(*reason, decision);
     if decision.would_drop() {
         let monitored = "it went on: monitor mode, or a rule that only warns";
-        let advice = remedy.advice.map_or_else(|| monitored.to_owned(), |advice| format!("{monitored}. {advice}"));
+        let advice = remedy.advice.map_or_else(|| monitored.to_owned(), |advice| format!("{monitored}; {advice}"));
         remedy.advice = Some(advice);
     }
     remedy

@@ -82,22 +82,20 @@ pub struct Notifier {
 impl Notifier {
     /// One that tells as the policy says.
     pub fn new(settings: config::Notify) -> Self {
-        let mut ways = Vec::new();
-        if let Some(words) = &settings.command {
-            ways.push(Way::open("command", Pace::USUAL, Runner::new(words.clone())));
-        }
-        if let Some(webhook) = &settings.webhook {
-            ways.push(Way::open("webhook", Pace::USUAL, Poster::new(webhook.clone())));
-        }
         let burst = Mutex::new(Burst::new(settings.burst));
-        Self { settings, ways, burst }
+        Self { ways: open(&settings), settings, burst }
     }
 
     /// Tells as the policy says from now on. What waits goes where it was to go, tried once more.
     pub fn configure(&mut self, settings: &config::Notify) {
-        if self.settings != *settings {
-            *self = Self::new(settings.clone());
+        if self.settings == *settings {
+            return;
         }
+        // The threads of the old ways end by themselves; nobody waits for them.
+        self.ways.iter().for_each(Way::stop);
+        self.ways = open(settings);
+        self.burst = Mutex::new(Burst::new(settings.burst));
+        self.settings = settings.clone();
     }
 
     /// Tells a change.
@@ -145,6 +143,13 @@ impl Notifier {
             way.push(notice.clone());
         }
     }
+}
+
+/// The ways that the policy names.
+fn open(settings: &config::Notify) -> Vec<Way> {
+    let command = settings.command.clone().map(|words| Way::open("command", Pace::USUAL, Runner::new(words)));
+    let webhook = settings.webhook.clone().map(|webhook| Way::open("webhook", Pace::USUAL, Poster::new(webhook)));
+    command.into_iter().chain(webhook).collect()
 }
 
 impl Drop for Notifier {
