@@ -9,6 +9,7 @@ mod kernel;
 mod netns;
 mod operator;
 mod oracle;
+mod past;
 mod peers;
 mod restart;
 mod sip;

@@ -39,7 +39,7 @@ pub struct Places {
         default_value = "/run/tollgate/control.sock"
     )]
     pub socket: PathBuf,
-    /// Directory of what survives a restart: the orders
+    /// Directory of what survives a restart: the orders and the journal
     #[arg(
         long,
         global = true,
@@ -123,6 +123,23 @@ Examples:
   tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
 Without a daemon and without --config, the built-in example policy answers.")]
     Explain(ExplainArgs),
+    /// What was decided about a call, which rule said so, and the command that undoes it
+    #[command(after_help = "\
+Examples:
+  tollgate why --last                                the last call that was stopped or let through
+  tollgate why --from 192.0.2.20 --at 14:10          what happened to this telephone around ten past two
+  tollgate why --number 010232761234567 --since 7d   a number as it is dialled, or with its plus
+  tollgate why --json | jq 'select(.verdict == \"drop\") | .rule'
+Numbers are kept masked, so those that share country, two digits and length are shown together.
+Decisions of trunk and LAN sources are all kept, those of others are sampled.")]
+    Why(WhyArgs),
+    /// What was stopped, by country, reason, source and hour, and what was changed
+    #[command(after_help = "\
+Examples:
+  tollgate report                                    the last 24 hours
+  tollgate report --since 7d --json
+  tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it")]
+    Report(ReportArgs),
     /// What a policy decides about captured packets or SIP messages; touches no interface
     #[command(after_help = "\
 Examples:
@@ -164,6 +181,7 @@ Examples:
   tollgate block +881 +882 --for 48h --reason 'IRSF'   prefixes, for two days
   tollgate block international --profile lobby --until 'mon 08:00'
   tollgate block 198.51.100.0/24                       a source
+  tollgate block GB --dry-run                          which calls it would have cut
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Emergency calls always pass.";
 
@@ -175,6 +193,7 @@ WHAT shows in its form what it is:
 Examples:
   tollgate allow LV --until 'fri 18:00' --reason 'order 4711'
   tollgate allow +37167 --source 192.0.2.10            for one source only
+  tollgate allow LV --dry-run                          which calls it would have let through
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
 
@@ -199,12 +218,59 @@ pub struct OrderArgs {
     /// Why; kept with the order
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Only show which calls of the journal it would have cut or let through; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Do it even if it hits the site's own country, numbers, trunks or everything
     #[arg(long)]
     pub force: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `why`.
+#[derive(Clone, Debug, Args)]
+pub struct WhyArgs {
+    /// Only calls of this source
+    #[arg(long, value_name = "ADDR")]
+    pub from: Option<IpAddr>,
+    /// Only calls to this number, as it is dialled or with its plus
+    #[arg(long, value_name = "NUMBER")]
+    pub number: Option<String>,
+    /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (local), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::past_now, conflicts_with_all = ["last", "since"])]
+    pub at: Option<jiff::Timestamp>,
+    /// Only the last one
+    #[arg(long)]
+    pub last: bool,
+    /// Only so far back: 15m, 48h, 7d
+    #[arg(long, value_name = "TIME", value_parser = crate::config::duration)]
+    pub since: Option<std::time::Duration>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `report`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ReportArgs {
+    /// So far back: 15m, 48h, 7d
+    #[arg(long, value_name = "TIME", value_parser = crate::config::duration, default_value = "24h")]
+    pub since: std::time::Duration,
+    /// Print one JSON object a line for others to read: country, hour, source, reason and count, no numbers
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub export: Option<Export>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `report` exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Export {
+    /// What was stopped, by hour, country, source and reason.
+    Incidents,
 }
 
 /// `check`.

@@ -16,11 +16,13 @@ mod orders;
 mod out;
 mod reload;
 mod replay;
+mod report;
 pub mod run;
 mod status;
 mod trace;
 mod undo;
 pub mod when;
+mod why;
 
 use std::process::ExitCode;
 
@@ -73,6 +75,8 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Counters(args) => counters::run(*args, places, out),
         Command::Events(args) => events::run(*args, places, out),
         Command::Explain(args) => explain::run(args, places, out),
+        Command::Why(args) => why::run(args, places, out),
+        Command::Report(args) => report::run(*args, places, out),
         Command::Replay(args) => replay::run(args, out),
         Command::Reload(args) => reload::run(*args, places, out),
         Command::Confirm(args) => reload::confirm(*args, places, out),

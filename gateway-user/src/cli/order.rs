@@ -12,6 +12,7 @@ use super::{
 use crate::{
     control::{
         client::ClientError,
+        past::RehearsalView,
         protocol::{Command, NewOrder, ScopeView},
         views::ChangedView,
     },
@@ -32,11 +33,15 @@ pub(super) fn run(rule: OrderRule, args: &OrderArgs, places: &Places, out: &mut 
             None => args.until,
         },
         force: args.force,
+        dry_run: args.dry_run,
     };
     let command = match rule {
         OrderRule::Block => Command::Block(new),
         OrderRule::Allow => Command::Allow(new),
     };
+    if args.dry_run {
+        return rehearsed(ask(places, &command), args.json, out);
+    }
     show(ask(places, &command), args.json, out)
 }
 
@@ -44,18 +49,76 @@ fn after(now: Timestamp, length: Duration) -> Result<Timestamp, Failure> {
     now.checked_add(length).map_err(|e| Failure::Usage(format!("the order would end too late: {e}")))
 }
 
+/// Prints what an order would have done.
+fn rehearsed(answer: Result<RehearsalView, ClientError>, json: bool, out: &mut Out) -> Result<(), Failure> {
+    let view = match answer {
+        Ok(view) => view,
+        Err(error) => return Err(refusal(error, json, out)?),
+    };
+    if json {
+        return Ok(out.json(&view)?);
+    }
+    out.toned(&format!("dry run, nothing is changed: {}", view.done), Tone::Head)?;
+    let Some(since) = view.since else {
+        return Ok(out.line("the journal is empty: there is no call to try it on")?);
+    };
+    let mut facts: Vec<(&str, Cell)> = vec![
+        ("calls since", plain(when::shown(since))),
+        ("would", plain(format!("have {} {} requests, retransmissions included", view.would, view.requests))),
+    ];
+    if view.perhaps > 0 {
+        let text = format!("{} more, perhaps: the digits that would tell are masked", view.perhaps);
+        facts.push(("", (text, Tone::Warn)));
+    }
+    if view.sampled > 0 {
+        let text = format!("{} of these are of unproved sources, which are sampled: it may be more", view.sampled);
+        facts.push(("", (text, Tone::Dim)));
+    }
+    list(&mut facts, "needs --force", &view.warnings, Tone::Warn);
+    if view.damaged > 0 {
+        facts.push(("damaged", (format!("{} records, left out", view.damaged), Tone::Warn)));
+    }
+    out.facts(&facts)?;
+    if view.requests == 0 {
+        return Ok(());
+    }
+    let rows: Vec<Vec<Cell>> =
+        view.countries.iter().map(|row| vec![plain(&row.country), plain(row.requests.to_string())]).collect();
+    out.line("")?;
+    out.table(&["country", ">requests"], &rows)?;
+    out.line("")?;
+    let rows: Vec<Vec<Cell>> = view
+        .last
+        .iter()
+        .map(|call| {
+            vec![
+                plain(when::shown(call.time)),
+                (call.verdict.clone(), Tone::of_verdict(&call.verdict)),
+                plain(&call.reason),
+                plain(call.number.as_deref().unwrap_or("-")),
+                plain(format!("{} ({})", call.source, call.who)),
+                plain(call.count.to_string()),
+            ]
+        })
+        .collect();
+    Ok(out.table(&["the last", "was", "because", "number", "source", ">requests"], &rows)?)
+}
+
+/// A refusal; with `--json` it is an object too.
+fn refusal(error: ClientError, json: bool, out: &mut Out) -> Result<Failure, Failure> {
+    if json {
+        out.json(&serde_json::json!({
+            "ok": false, "order": null, "generation": null, "error": error.to_string(),
+        }))?;
+    }
+    Ok(error.into())
+}
+
 /// Prints what a changing command did; with `--json` a refusal is an object too.
 pub(super) fn show(answer: Result<ChangedView, ClientError>, json: bool, out: &mut Out) -> Result<(), Failure> {
     let view = match answer {
         Ok(view) => view,
-        Err(error) => {
-            if json {
-                out.json(&serde_json::json!({
-                    "ok": false, "order": null, "generation": null, "error": error.to_string(),
-                }))?;
-            }
-            return Err(error.into());
-        }
+        Err(error) => return Err(refusal(error, json, out)?),
     };
     if json {
         return Ok(out.json(&view)?);

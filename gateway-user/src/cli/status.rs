@@ -8,6 +8,7 @@ use super::{
     ask, plain, when,
 };
 use crate::control::{
+    past::{JournalView, WayView},
     protocol::Command,
     views::{ConfirmView, ImportView, InterfaceView, StatusView},
 };
@@ -44,12 +45,14 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ),
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
+        ("journal", journal(&status.journal)),
     ];
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
     for import in &status.imports {
         facts.push(("import", of_import(import)));
         facts.extend(import.notes.iter().map(|note| ("", (note.clone(), Tone::Warn))));
     }
+    facts.extend(status.notify.iter().map(way));
     facts.extend(policy.warnings.iter().map(|warning| ("warning", (warning.clone(), Tone::Warn))));
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
@@ -82,6 +85,30 @@ fn on_trial(trial: &ConfirmView) -> Cell {
          then `tollgate reload`"
     );
     (text, Tone::Bad)
+}
+
+fn journal(journal: &JournalView) -> Cell {
+    let lost = if journal.lost == 0 { String::new() } else { format!("; {} records lost", journal.lost) };
+    if let Some(error) = &journal.error {
+        return (
+            format!("cannot be written in {}: {error}{lost}; calls are judged all the same", journal.path),
+            Tone::Bad,
+        );
+    }
+    let since = journal.oldest.map(|day| format!(", since {day}")).unwrap_or_default();
+    let (used, size) = (journal.octets as f64 / 1e6, journal.size as f64 / 1e6);
+    let text = format!("{used:.1} of {size:.0} MB, {} days{since}{lost}", journal.days);
+    (text, if journal.lost == 0 { Tone::Plain } else { Tone::Warn })
+}
+
+fn way(way: &WayView) -> (&'static str, Cell) {
+    let text = format!("{}: {} delivered, {} waiting, {} lost", way.kind, way.delivered, way.waiting, way.lost);
+    let cell = match &way.error {
+        Some(error) => (format!("{text}; {error}"), Tone::Bad),
+        None if way.lost > 0 => (text, Tone::Warn),
+        None => plain(text),
+    };
+    ("notify", cell)
 }
 
 fn row(interface: &InterfaceView) -> Vec<Cell> {

@@ -17,7 +17,7 @@ pub fn until_now(text: &str) -> Result<Timestamp, String> {
 pub fn at_now(text: &str) -> Result<Timestamp, String> {
     match text.parse::<Timestamp>() {
         Ok(time) => Ok(time),
-        Err(_) => local(text, &Zoned::now()),
+        Err(_) => local(text, &Zoned::now(), Way::Future),
     }
 }
 
@@ -25,7 +25,7 @@ pub fn at_now(text: &str) -> Result<Timestamp, String> {
 pub fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let end = match text.parse::<Timestamp>() {
         Ok(end) => end,
-        Err(_) => local(text, now)?,
+        Err(_) => local(text, now, Way::Future)?,
     };
     if end <= now.timestamp() {
         return Err(format!("{} has passed; it is {}", in_zone(end, now.time_zone()), now.strftime("%F %T %Z")));
@@ -33,11 +33,37 @@ pub fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     Ok(end)
 }
 
-fn local(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+/// Reads a time of `--at` as seen now, in the local time zone.
+pub fn past_now(text: &str) -> Result<Timestamp, String> {
+    past(text, &Zoned::now())
+}
+
+/// Reads RFC 3339, or the last `18:00`, `fri 18:00`, `yesterday 18:00`, `2026-12-24 18:00` in the time zone of `now`.
+pub fn past(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+    let time = match text.parse::<Timestamp>() {
+        Ok(time) => time,
+        Err(_) => local(text, now, Way::Past)?,
+    };
+    if time > now.timestamp() {
+        return Err(format!("{} is to come; it is {}", in_zone(time, now.time_zone()), now.strftime("%F %T %Z")));
+    }
+    Ok(time)
+}
+
+/// Where a time without a date lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Future,
+    Past,
+}
+
+fn local(text: &str, now: &Zoned, way: Way) -> Result<Timestamp, String> {
     let wrong = || {
-        "a time is '18:00', 'fri 18:00', 'tomorrow 18:00', '2026-12-24 18:00' or RFC 3339, such as \
-         2026-12-24T18:00:00+09:00"
-            .to_owned()
+        let other = if way == Way::Future { "tomorrow" } else { "yesterday" };
+        format!(
+            "a time is '18:00', 'fri 18:00', '{other} 18:00', '2026-12-24 18:00' or RFC 3339, such as \
+             2026-12-24T18:00:00+09:00"
+        )
     };
     let words: Vec<&str> = text.split_whitespace().collect();
     let (day, time) = match words.as_slice() {
@@ -51,19 +77,22 @@ fn local(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let time: Time = time.parse().map_err(|_parse| wrong())?;
     let today = now.date();
     let at = |date: Date| date.to_datetime(time).to_zoned(now.time_zone().clone()).map_err(|e| e.to_string());
-    // A day that has passed at that time means the next one of its kind.
-    let or_after = |date: Date, days: i64| match at(date)? {
-        end if end > *now => Ok(end),
-        _ => at(date.checked_add(days.days()).map_err(|e| e.to_string())?),
+    // A day that has passed at that time means the next one of its kind; looking back, one to come means the last one.
+    let or_next = |date: Date, days: i64| match (at(date)?, way) {
+        (end, Way::Future) if end > *now => Ok(end),
+        (end, Way::Past) if end <= *now => Ok(end),
+        (_, Way::Future) => at(date.checked_add(days.days()).map_err(|e| e.to_string())?),
+        (_, Way::Past) => at(date.checked_sub(days.days()).map_err(|e| e.to_string())?),
     };
     let end = match day.as_deref() {
-        None => or_after(today, 1)?,
+        None => or_next(today, 1)?,
         Some("today") => at(today)?,
+        Some("yesterday") => at(today.yesterday().map_err(|e| e.to_string())?)?,
         Some("tomorrow") => at(today.tomorrow().map_err(|e| e.to_string())?)?,
         Some(day) => match weekday(day) {
             Some(weekday) => {
                 let ahead = i64::from(today.weekday().until(weekday));
-                or_after(today.checked_add(ahead.days()).map_err(|e| e.to_string())?, 7)?
+                or_next(today.checked_add(ahead.days()).map_err(|e| e.to_string())?, 7)?
             }
             None => at(day.parse().map_err(|_parse| wrong())?)?,
         },
@@ -142,6 +171,25 @@ mod tests {
             ("2026-12-24T18:00:00+09:00", "2026-12-24T09:00:00Z"),
         ] {
             assert_eq!(until(text, &now()), Ok(utc.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_that_have_been() {
+        for (text, utc) in [
+            ("11:00", "2026-11-20T10:00:00Z"),
+            ("18:00", "2026-11-19T17:00:00Z"),
+            ("fri 11:00", "2026-11-20T10:00:00Z"),
+            ("fri 18:00", "2026-11-13T17:00:00Z"),
+            ("sat 18:00", "2026-11-14T17:00:00Z"),
+            ("yesterday 23:30", "2026-11-19T22:30:00Z"),
+            ("2026-10-01 18:00", "2026-10-01T16:00:00Z"),
+            ("2026-11-20T11:00:00+09:00", "2026-11-20T02:00:00Z"),
+        ] {
+            assert_eq!(past(text, &now()), Ok(utc.parse().unwrap()), "{text}");
+        }
+        for wrong in ["", "tomorrow 10:00", "2026-11-20 12:01", "2027-01-01T00:00:00Z", "14", "14:10 fri"] {
+            assert!(past(wrong, &now()).is_err(), "{wrong}");
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Schedule,
     Entry,
     Import,
+    Journal,
+    Notify,
 }
 
 macro_rules! keys {
@@ -41,7 +43,7 @@ macro_rules! keys {
 
 impl Kind {
     /// Every kind that keys can stand in.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Top,
         Self::Interface,
         Self::Sip,
@@ -55,6 +57,8 @@ impl Kind {
         Self::Schedule,
         Self::Entry,
         Self::Import,
+        Self::Journal,
+        Self::Notify,
     ];
 
     /// The keys that stand in it.
@@ -73,6 +77,8 @@ impl Kind {
                 "limit" => "[limit.NAME]",
                 "schedule" => "[schedule.NAME]",
                 "import" => "[import.NAME]",
+                "journal" => "[journal]",
+                "notify" => "[notify]",
             },
             Self::Interface => keys! { "role" => r#"role = "wan""# },
             Self::Sip => keys! {
@@ -157,6 +163,13 @@ impl Kind {
                 "what" => r#"{ what = "international", schedule = "night" }"#,
                 "schedule" => r#"{ what = "international", schedule = "night" }"#,
             },
+            Self::Notify => keys! {
+                "command" => r#"command = ["/usr/local/bin/page", "noc"]"#,
+                "webhook" => r#"webhook = "https://noc.example.net/tollgate""#,
+                "key_file" => r#"key_file = "/etc/tollgate/webhook.key""#,
+                "burst" => r#"burst = "10/m""#,
+            },
+            Self::Journal => keys! { "days" => "days = 14", "size" => r#"size = "64MB""# },
         }
     }
 
@@ -194,6 +207,8 @@ impl Kind {
             Self::Schedule => "[schedule.NAME], and name that by schedule = \"NAME\"",
             Self::Import => "[import.NAME]",
             Self::Entry => "an entry such as { what = \"SL\", schedule = \"night\" }",
+            Self::Journal => "[journal]",
+            Self::Notify => "[notify]",
         })
     }
 

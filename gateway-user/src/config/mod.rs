@@ -3,12 +3,14 @@
 mod check;
 mod file;
 mod import;
+mod journal;
 mod keys;
 mod limit;
 mod list;
 mod model;
 mod named;
 mod network;
+mod notify;
 mod overlap;
 mod problem;
 mod profile;
@@ -107,6 +109,8 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let schedules = schedule::schedules(report, &top, &calendar);
     let emergency_unproved = limit::emergency(report, &top);
     let ceiling = limit::ceiling(report, &top);
+    let journal = journal::journal(report, &top);
+    let notify = notify::notify(report, &top, lists.base_dir);
 
     let mut written = vec![profile::Written::named("default")];
     for named in top.named(report, "profile", Kind::Profile) {
@@ -138,6 +142,8 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         schedules: schedules.into_iter().map(|(_, schedule)| schedule).collect(),
         imports,
         imported: Arc::default(),
+        journal,
+        notify,
         as_of: None,
         overridden: Overridden::default(),
     };

@@ -47,6 +47,10 @@ pub struct Config {
     pub as_of: Option<Timestamp>,
     /// What the command line says in its place.
     pub overridden: Overridden,
+    /// How long and how much the journal keeps.
+    pub journal: Journal,
+    /// Who is told of what happens.
+    pub notify: Notify,
 }
 
 /// What of a policy the command line says in place of the file; a reload keeps it.
@@ -56,6 +60,41 @@ pub struct Overridden {
     pub mode: bool,
     /// The interfaces.
     pub interfaces: bool,
+}
+
+/// `[journal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// How many days a record is kept.
+    pub days: u32,
+    /// How many octets all records take at most.
+    pub size: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { days: 14, size: 64_000_000 }
+    }
+}
+
+/// `[notify]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// The program that gets each message on its standard input, with its arguments.
+    pub command: Option<Vec<String>>,
+    /// Where each message is posted.
+    pub webhook: Option<Webhook>,
+    /// So many stops of trunk and lan sources in this time are a burst.
+    pub burst: (u32, Duration),
+}
+
+/// Where messages are posted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// The address.
+    pub url: String,
+    /// The file of the key that signs them; it is read for each message.
+    pub key_file: PathBuf,
 }
 
 /// What the rules of the file do.

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod listener;
+pub mod past;
 mod peer;
 pub mod protocol;
 mod server;

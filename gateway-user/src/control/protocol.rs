@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::past::WhyQuestion;
 use crate::orders::Scope;
 
 /// Version of the protocol; a request of another one is refused.
@@ -75,6 +76,18 @@ pub enum Command {
         /// As they happen, until the connection ends; otherwise the latest, and the stream ends.
         follow: bool,
     },
+    /// What was decided, and why: streams.
+    Why(WhyQuestion),
+    /// What was stopped and changed.
+    Report {
+        /// Since then.
+        since: Timestamp,
+    },
+    /// What was stopped, without any number: streams.
+    Incidents {
+        /// Since then.
+        since: Timestamp,
+    },
     /// Detaches from every interface, removes every pin, ends the daemon.
     Detach {},
 }
@@ -97,6 +110,9 @@ pub struct NewOrder {
     /// Whether it may hit the site's own country, numbers, trunks or everything.
     #[serde(default)]
     pub force: bool,
+    /// Whether it is only tried on the calls of the journal.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Where an order holds.
@@ -247,6 +263,7 @@ mod tests {
                 reason: Some("fraud\u{0}\n".into()),
                 expires: Some(Timestamp::from_second(1_800_000_000).unwrap()),
                 force: true,
+                dry_run: true,
             }),
             Command::Undo { order: u64::MAX, reason: None },
         ] {

@@ -43,6 +43,8 @@ pub enum Answer {
     Reply(Result<Value, ErrorView>),
     /// One reply line, then the lines of this iterator, made as they are sent.
     Lines(Box<dyn Iterator<Item = String> + Send>),
+    /// What is still being worked out.
+    Later(oneshot::Receiver<Self>),
     /// One reply line, then what arrives here until either end leaves.
     Follow(broadcast::Receiver<Arc<str>>),
 }
@@ -106,11 +108,15 @@ async fn converse(stream: UnixStream, jobs: &mpsc::Sender<Job>, followers: &Arc<
                 return send(&mut writer, &encode_reply(&Err(error))).await;
             }
         };
-        let answer = match decode_request(&line) {
+        let mut answer = match decode_request(&line) {
             Ok(command) => ask(jobs, command, &who).await,
             Err(error) => Answer::Reply(Err(error)),
         };
+        while let Answer::Later(later) = answer {
+            answer = later.await.unwrap_or_else(|_| gone());
+        }
         match answer {
+            Answer::Later(_) => {}
             Answer::Reply(reply) => send(&mut writer, &encode_reply(&reply)).await?,
             Answer::Lines(lines) => {
                 send(&mut writer, &encode_reply(&Ok(Value::Null))).await?;
@@ -131,9 +137,12 @@ async fn converse(stream: UnixStream, jobs: &mpsc::Sender<Job>, followers: &Arc<
     }
 }
 
+fn gone() -> Answer {
+    Answer::Reply(Err(ErrorView::refused("the daemon is stopping; nothing was changed")))
+}
+
 async fn ask(jobs: &mpsc::Sender<Job>, command: Command, who: &str) -> Answer {
     let (answer, reply) = oneshot::channel();
-    let gone = || Answer::Reply(Err(ErrorView::refused("the daemon is stopping; nothing was changed")));
     if jobs.send(Job { command, who: who.to_owned(), answer }).await.is_err() {
         return gone();
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::past::{JournalView, WayView};
 use crate::{
     daemon::{Event, Explanation, InterfaceState},
     imports::Shown,
@@ -28,6 +29,10 @@ pub struct StatusView {
     /// Lists of sources that others keep.
     #[serde(default)]
     pub imports: Vec<ImportView>,
+    /// The journal.
+    pub journal: JournalView,
+    /// Each way by which notices go out.
+    pub notify: Vec<WayView>,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.

@@ -6,14 +6,17 @@ use jiff::Timestamp;
 
 use super::{
     ActiveOrder, Core, OrderRule,
-    core::{holding, refused},
+    core::{holding, refused, reply},
     guard,
 };
 use crate::{
     control::{
+        Answer,
+        past::RehearsalView,
         protocol::{ErrorView, NewOrder},
         views::ChangedView,
     },
+    journal,
     orders::{Action, Order, Origin, Scope},
     what::What,
 };
@@ -23,24 +26,24 @@ const MAX_REASON: usize = 500;
 /// Most things that one order names; longer lists belong into a `block_files` list.
 const MAX_WHAT: usize = 1000;
 
+/// What an order asks for.
+struct Asked {
+    what: Vec<What>,
+    scope: Scope,
+    reason: Option<String>,
+}
+
 impl Core {
     /// Gives an order to block or allow.
-    pub(super) fn give(&mut self, rule: OrderRule, new: NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
+    pub(super) fn give(&mut self, rule: OrderRule, new: &NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
         let now = self.now();
-        let what = parse_what(&new.what)?;
-        let scope = Scope::try_from(new.scope).map_err(ErrorView::usage)?;
-        check_scope(self, &scope)?;
-        if let Some(expires) = new.expires
-            && expires <= now
-        {
-            return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
-        }
+        let Asked { what, scope, reason } = self.asked(new)?;
         guard::check(&self.config, rule, &what, new.force).map_err(ErrorView::refused)?;
         let order = Order {
             number: self.store.next_number(),
             action: Action::Rule(rule, what.clone()),
             scope: scope.clone(),
-            reason: check_reason(new.reason)?,
+            reason,
             who: who.to_owned(),
             origin: Origin::Cli,
             since: now,
@@ -49,7 +52,8 @@ impl Core {
             undone: None,
         };
         let (number, done) = (order.number, order.action.to_string());
-        self.put_in_force(&[order], now)?;
+        self.put_in_force(std::slice::from_ref(&order), now)?;
+        self.keep_order(&order);
         tracing::info!(order = number, who, "order in force: {done}");
         let given = ActiveOrder { number, rule, what, scope };
         Ok(ChangedView {
@@ -60,6 +64,45 @@ impl Core {
                 .collect(),
             ..self.changed(Some(number), done, now)
         })
+    }
+
+    /// Tries an order on the calls of the journal; gives no number, changes nothing.
+    pub(super) fn rehearse(&self, rule: OrderRule, new: &NewOrder) -> Answer {
+        let Asked { what, scope, .. } = match self.asked(new) {
+            Ok(asked) => asked,
+            Err(error) => return Answer::Reply(Err(error)),
+        };
+        let mut warnings = Vec::new();
+        if rule == OrderRule::Block {
+            warnings = guard::hits(&self.config, &what);
+        }
+        let done = format!("{} ({scope})", Action::Rule(rule, what.clone()));
+        let order = ActiveOrder { number: self.store.next_number(), rule, what, scope };
+        let others = self.in_force.clone();
+        let with_it: Vec<ActiveOrder> = others.iter().cloned().chain([order.clone()]).collect();
+        if let Err(error) = self.gateway.check(&self.config, &with_it) {
+            return Answer::Reply(Err(refused(error)));
+        }
+        let config = Arc::clone(&self.config);
+        let span = Timestamp::MIN..=Timestamp::MAX;
+        self.later(move |reader| {
+            let found = journal::rehearsal(reader, &span, &config, &others, &order)?;
+            Ok(Answer::Reply(reply(&RehearsalView::of(found, rule, done, warnings))))
+        })
+    }
+
+    /// What an order asks for, if it can be given at all.
+    fn asked(&self, new: &NewOrder) -> Result<Asked, ErrorView> {
+        let now = self.now();
+        let what = parse_what(&new.what)?;
+        let scope = Scope::try_from(new.scope.clone()).map_err(ErrorView::usage)?;
+        check_scope(self, &scope)?;
+        if let Some(expires) = new.expires
+            && expires <= now
+        {
+            return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
+        }
+        Ok(Asked { what, scope, reason: check_reason(new.reason.clone())? })
     }
 
     /// Reverses order `target`.
@@ -78,9 +121,10 @@ impl Core {
             undone: None,
         };
         let number = undo.number;
-        let changed = self.book.undo(undo, target, now).map_err(refused)?;
+        let changed = self.book.undo(undo.clone(), target, now).map_err(refused)?;
         let undone = self.book.get(target).map(|order| order.action.to_string()).unwrap_or_default();
         self.put_in_force(&changed, now)?;
+        self.keep_order(&undo);
         tracing::info!(order = number, who, "order {target} undone: {undone}");
         Ok(self.changed(Some(number), format!("undo {target} ({undone})"), now))
     }

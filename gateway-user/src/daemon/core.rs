@@ -19,16 +19,19 @@ use tokio::sync::broadcast;
 use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway,
     former::{self, Former},
-    listing,
+    listing, past,
 };
 use crate::{
     config::{Config, Imported, snapshot},
     control::{
         Answer,
+        past::JournalView,
         protocol::{Command, ErrorView},
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
     imports::Imports,
+    journal::{ChangeKind, Journal},
+    notify::Notifier,
     orders::{Book, Store},
     policy,
 };
@@ -79,6 +82,8 @@ pub struct Core {
     pub(super) former: Option<Former>,
     pub(super) state_dir: PathBuf,
     pub(super) clock: Clock,
+    pub(super) journal: Journal,
+    pub(super) notifier: Notifier,
     pub(super) load: Loader,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
@@ -102,11 +107,14 @@ impl Core {
         let now = (parts.clock)();
         let former = former::open(state_dir)?;
         let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
-        book.put(&book.newly_expired(now));
+        let expired = book.newly_expired(now);
+        book.put(&expired);
         let in_force = book.active(now);
         let imports = Imports::of(&config, state_dir);
         let imported = Arc::new(imports.networks(now));
         let (gateway, applied) = (parts.start)(&holding(&config, now, &imported), &in_force)?;
+        let journal = Journal::open(state_dir, config.journal, now, past::orders(&book));
+        let notifier = Notifier::new(config.notify.clone());
         let mut core = Self {
             gateway,
             schedules: config.active_schedules(now),
@@ -121,11 +129,17 @@ impl Core {
             former,
             state_dir: state_dir.to_owned(),
             clock: parts.clock,
+            journal,
+            notifier,
             load: parts.load,
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
         };
+        for order in &expired {
+            core.keep_expiry(order);
+        }
+        core.keep(ChangeKind::Start, core.started_as(), None);
         if goes_back {
             core.note_return();
         }
@@ -151,8 +165,13 @@ impl Core {
             Command::Policy {} => {
                 return (Answer::Lines(Box::new(snapshot::lines(Arc::clone(&self.config)))), flow);
             }
-            Command::Block(order) => self.give(super::OrderRule::Block, order, who).and_then(|view| reply(&view)),
-            Command::Allow(order) => self.give(super::OrderRule::Allow, order, who).and_then(|view| reply(&view)),
+            Command::Why(question) => return (self.why(&question), flow),
+            Command::Report { since } => return (self.report(since), flow),
+            Command::Incidents { since } => return (self.incidents(since), flow),
+            Command::Block(order) if order.dry_run => return (self.rehearse(super::OrderRule::Block, &order), flow),
+            Command::Allow(order) if order.dry_run => return (self.rehearse(super::OrderRule::Allow, &order), flow),
+            Command::Block(order) => self.give(super::OrderRule::Block, &order, who).and_then(|view| reply(&view)),
+            Command::Allow(order) => self.give(super::OrderRule::Allow, &order, who).and_then(|view| reply(&view)),
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
             Command::Reload { confirm } => {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
@@ -194,6 +213,8 @@ impl Core {
             },
             confirm: self.trial(),
             imports: self.imports.shown(self.now()).into_iter().map(Into::into).collect(),
+            journal: JournalView::of(&self.journal, self.config.journal),
+            notify: self.notifier.states().into_iter().map(Into::into).collect(),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -232,10 +253,15 @@ impl Core {
     /// their time and now and then, since clocks jump; what could not be put in force is tried again at the next call.
     pub fn tick(&mut self) {
         let now = (self.clock)();
+        self.journal.tick(now);
+        self.notifier.tick(now);
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
             self.book.put(&expired);
+            for order in &expired {
+                self.keep_expiry(order);
+            }
             if let Err(error) = self.store.commit(&expired) {
                 tracing::warn!(%error, "cannot note in the store that orders have expired; they have");
             }
@@ -301,8 +327,12 @@ impl Core {
     /// Hands the events that wait in the kernel to the followers.
     pub fn drain_events(&mut self) {
         let (followers, recent) = (&self.followers, &mut self.recent);
+        let (journal, notifier) = (&self.journal, &self.notifier);
         self.gateway.poll_events(&mut |event| {
-            let Some(line) = logged(&event) else { return };
+            let line = logged(&event);
+            notifier.count(&event);
+            journal.note(event);
+            let Some(line) = line else { return };
             if recent.len() == RECENT_EVENTS {
                 recent.pop_front();
             }
@@ -319,6 +349,11 @@ impl Core {
         &*self.gateway
     }
 
+    /// Notes that the daemon ends because of `why`, and what is in force stays.
+    pub fn note_stop(&self, why: &str) {
+        self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
+    }
+
     /// Ends every stream of events.
     pub fn end_followers(&mut self) {
         self.followers = None;
@@ -331,6 +366,7 @@ impl Core {
         tracing::warn!(who, "detached: nothing is filtered any more");
         // Whoever starts again after this means the file.
         let left = self.former.take().and_then(|_| self.forget().err());
+        self.keep(ChangeKind::Detach, "detached: nothing is filtered any more".into(), Some(who));
         Ok(ChangedView {
             generation: None,
             in_force: (self.clock)(),
@@ -396,7 +432,7 @@ fn named(schedules: &[String]) -> String {
     if schedules.is_empty() { "none".to_owned() } else { schedules.join(", ") }
 }
 
-fn reply(view: &impl Serialize) -> Result<Value, ErrorView> {
+pub(super) fn reply(view: &impl Serialize) -> Result<Value, ErrorView> {
     serde_json::to_value(view).map_err(|e| ErrorView::refused(format!("the reply cannot be written: {e}")))
 }
 

@@ -3,9 +3,9 @@
 //! The kernel façade implements [`Gateway`]; tests implement it in memory. Everything here is plain data: the shapes
 //! that travel over the control socket are in `control::protocol`.
 
-use std::{net::IpAddr, os::fd::BorrowedFd};
+use std::{net::IpAddr, os::fd::BorrowedFd, sync::Arc};
 
-use gateway_common::{Class, Method, Reason, Verdict};
+use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
 use jiff::Timestamp;
 
 use super::mask::MaskedNumber;
@@ -178,6 +178,29 @@ pub struct Event {
     pub source: IpAddr,
     /// The interface it arrived on.
     pub interface: String,
+    /// The side that the interface looks at.
+    pub side: Role,
+    /// Who the source is.
+    pub who: Who,
+    /// Number of the policy image that decided.
+    pub generation: u64,
+    /// Digest of that image; `None` where it is not known any more.
+    pub policy: Option<Arc<str>>,
+    /// What decided; `None` where the policy is not known any more.
+    pub decided: Option<Decided>,
+}
+
+/// What decided about a packet, in the words of the policy that was in force then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// The profile of the source.
+    pub profile: String,
+    /// The entry with file and line, the answer of a class, or the order; `None` where no rule was asked.
+    pub rule: Option<String>,
+    /// The order, where one decided.
+    pub order: Option<u64>,
+    /// The limit that was used up, and what it allows.
+    pub limit: Option<String>,
 }
 
 /// What would happen to one call now.

@@ -7,14 +7,15 @@ mod gateway;
 mod guard;
 mod listing;
 mod mask;
+mod past;
 mod reload;
 mod run;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub use former::forget as forget_former;
 pub use gateway::{
-    ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState, LinkState,
-    OrderRule,
+    ActiveOrder, Applied, AttachMode, Counters, Decided, Event, ExplainStep, Explanation, Gateway, InterfaceState,
+    LinkState, OrderRule,
 };
-pub use mask::MaskedNumber;
+pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

@@ -16,6 +16,7 @@ use crate::{
         views::{ChangedView, ConfirmView},
     },
     imports::Imports,
+    journal::ChangeKind,
 };
 
 /// Time to confirm in. A shorter one is over before anybody has placed a call to try; over a longer one nobody watches.
@@ -47,6 +48,7 @@ impl Core {
             })?;
             self.former = Some(former);
         }
+        let was = (self.config.mode, self.applied.hash.clone());
         if let Err(error) = self.put_policy(Arc::new(config), now) {
             self.former = before;
             if trial.is_some() {
@@ -60,6 +62,7 @@ impl Core {
         }
         let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());
         tracing::info!(%file, who, generation = self.applied.generation, "policy reloaded");
+        self.keep_reload(&file, was, who);
         let mut view = self.changed(None, format!("reload {file}"), now);
         view.warnings.append(&mut warnings);
         if let Some(trial) = trial {
@@ -88,6 +91,7 @@ impl Core {
                 self.forget().map_err(ErrorView::refused)?;
                 self.former = None;
                 tracing::info!(who, "policy confirmed");
+                self.keep(ChangeKind::Policy, "the reload was confirmed".into(), Some(who));
                 Ok(self.changed(None, "confirm".into(), now))
             }
         }
@@ -116,6 +120,7 @@ impl Core {
         if let Some(former) = &mut self.former {
             former.returned = true;
         }
+        self.keep(ChangeKind::Policy, "the reload was not confirmed: the former policy is in force".into(), None);
         if let Err(error) = former::returned(&self.state_dir) {
             // Its time is over, so the next start goes back again.
             tracing::warn!("cannot note in {} that the former policy is back: {error}", self.state_dir.display());
@@ -129,6 +134,8 @@ impl Core {
             return Err(error);
         }
         self.config = config;
+        self.journal.configure(self.config.journal);
+        self.notifier.configure(&self.config.notify);
         Ok(())
     }
 

@@ -82,11 +82,11 @@ pub async fn run(options: Options, parts: Parts, ready: impl FnOnce(&StatusView,
                 }
             }
             _ = terminate.recv() => {
-                stop(&mut core, options.detach_on_exit)?;
+                stop(&mut core, "SIGTERM", options.detach_on_exit)?;
                 break;
             }
             _ = interrupt.recv() => {
-                stop(&mut core, options.detach_on_exit)?;
+                stop(&mut core, "SIGINT", options.detach_on_exit)?;
                 break;
             }
         }
@@ -106,10 +106,11 @@ fn answer(core: &mut Core, job: Job) -> Flow {
     flow
 }
 
-fn stop(core: &mut Core, detach: bool) -> anyhow::Result<()> {
+fn stop(core: &mut Core, signal: &str, detach: bool) -> anyhow::Result<()> {
     if detach {
         core.detach("--detach-on-exit")?;
     } else {
+        core.note_stop(signal);
         tracing::info!("stopping; what is in force stays in force until `tollgate detach`");
     }
     Ok(())

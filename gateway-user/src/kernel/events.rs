@@ -19,6 +19,7 @@ use rustix::{
 };
 
 use crate::{
+    config::Role,
     daemon::{Event, MaskedNumber},
     numbering,
 };
@@ -94,8 +95,8 @@ impl Clocks {
     }
 }
 
-/// The event of a record.
-pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String) -> Event {
+/// The event of a record that came in on `side`, as `interface` is called.
+pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Role) -> Event {
     Event {
         time: clocks.wall(judged.time),
         verdict: judged.verdict(),
@@ -106,6 +107,11 @@ pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String) -> Event
         number: number(judged),
         source: address(judged.source),
         interface,
+        side,
+        who: judged.who(),
+        generation: judged.generation.into(),
+        policy: None,
+        decided: None,
     }
 }
 
@@ -117,33 +123,10 @@ fn country(number: u16) -> Option<&'static str> {
 fn number(judged: &Judged) -> Option<MaskedNumber> {
     let digits: String = judged.e164().map(char::from).collect();
     if !digits.is_empty() {
-        return Some(MaskedNumber::e164(&digits, calling_code(&digits)));
+        return Some(MaskedNumber::of(&digits));
     }
     let dialled = judged.dialled();
     (!dialled.is_empty()).then(|| MaskedNumber::dialled(&String::from_utf8_lossy(dialled)))
-}
-
-/// How many digits the calling code has (ITU-T E.164): +1 and +7 one, and no shorter code begins a longer one.
-fn calling_code(digits: &str) -> usize {
-    match digits.as_bytes() {
-        [b'1' | b'7', ..] => 1,
-        [first, second, ..] if two_digits(*first, *second) => 2,
-        _ => 3,
-    }
-}
-
-/// The calling codes of two digits.
-const fn two_digits(first: u8, second: u8) -> bool {
-    match first {
-        b'2' => matches!(second, b'0' | b'7'),
-        b'3' => matches!(second, b'0'..=b'4' | b'6' | b'9'),
-        b'4' => !matches!(second, b'2'),
-        b'5' => matches!(second, b'1'..=b'8'),
-        b'6' => matches!(second, b'0'..=b'6'),
-        b'8' => matches!(second, b'1' | b'2' | b'4' | b'6'),
-        b'9' => matches!(second, b'0'..=b'5' | b'8'),
-        _ => false,
-    }
 }
 
 fn address(addr: Addr) -> IpAddr {
@@ -169,7 +152,7 @@ mod tests {
         judged.source = Addr::v4(0xc000_0242);
         judged.time = 5;
         let clocks = Clocks { wall: Timestamp::UNIX_EPOCH, monotonic: Duration::from_nanos(1_000_000_005) };
-        let found = event(&judged, clocks, "eth0".into());
+        let found = event(&judged, clocks, "eth0".into(), Role::Wan);
         assert_eq!(found.number.unwrap().as_str(), "+232 76••••••");
         assert_eq!(found.source.to_string(), "192.0.2.66");
         assert_eq!(found.time, Timestamp::from_second(-1).unwrap());
@@ -177,7 +160,7 @@ mod tests {
 
         judged.e164_at = gateway_common::judged::NO_NUMBER;
         judged.time = 0;
-        let found = event(&judged, clocks, "eth0".into());
+        let found = event(&judged, clocks, "eth0".into(), Role::Wan);
         assert_eq!(found.number.unwrap().as_str(), "01••••••••••••");
         assert_eq!(found.time, Timestamp::UNIX_EPOCH);
     }
@@ -187,16 +170,6 @@ mod tests {
         assert_eq!(country(0), None);
         assert_eq!(country(1), numbering::country_codes().first().copied());
         assert_eq!(country(u16::MAX), None);
-    }
-
-    #[test]
-    fn calling_codes() {
-        for (digits, length) in [("12025550123", 1), ("74951234567", 1), ("442071838750", 2), ("81312345678", 2)] {
-            assert_eq!(calling_code(digits), length, "{digits}");
-        }
-        for (digits, length) in [("23276123456", 3), ("3531234567", 3), ("420123456789", 3), ("88213", 3), ("2", 3)] {
-            assert_eq!(calling_code(digits), length, "{digits}");
-        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod load;
 mod object;
 mod pin;
 mod probe;
+mod rules;
 mod trace;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
     net::IpAddr,
     os::fd::BorrowedFd,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -34,10 +36,11 @@ use self::{
     load::Use,
     object::Schema,
     pin::Pins,
+    rules::Rules,
     trace::Trace,
 };
 use crate::{
-    config::{Config, Interface},
+    config::{Config, Interface, Role},
     daemon::{ActiveOrder, Applied, Counters, Event, Explanation, Gateway, InterfaceState, LinkState},
     doctor::rtnetlink::{self, Link},
     policy::{self, PolicyImage},
@@ -55,13 +58,14 @@ pub struct Kernel {
     maps: pin::Maps,
     attached: Vec<Attached>,
     in_force: InForce,
+    /// The rules before those in force, until the events that they decided are read.
+    former: Option<Rules>,
     mended: Instant,
 }
 
 /// The policy in force.
 struct InForce {
-    config: Config,
-    orders: Vec<ActiveOrder>,
+    rules: Rules,
     image: PolicyImage,
 }
 
@@ -83,6 +87,7 @@ impl Kernel {
         let pins = Pins::open(pin_dir)?;
         let maps = pins.maps(&Schema::of(&object)?)?;
         let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
+        let since = Timestamp::now();
         image::install(&mut ebpf, &image.cells)?;
         let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
             // Without an attachment the state is of no use.
@@ -92,8 +97,10 @@ impl Kernel {
         })?;
         let events = Events::open(&mut ebpf)?;
         let applied = applied(&image, warnings);
-        let in_force = InForce { config: config.clone(), orders: orders.to_vec(), image };
-        let mut kernel = Self { ebpf, events, trace: None, pins, maps, attached, in_force, mended: Instant::now() };
+        let rules = Rules::new(config, orders, &image, since);
+        let in_force = InForce { rules, image };
+        let mended = Instant::now();
+        let mut kernel = Self { ebpf, events, trace: None, pins, maps, attached, in_force, former: None, mended };
         kernel.tidy()?;
         for attached in &kernel.attached {
             tracing::info!(
@@ -150,7 +157,7 @@ impl Kernel {
         if !self.attached.iter().any(is_back) {
             return;
         }
-        let (config, orders) = (self.in_force.config.clone(), self.in_force.orders.clone());
+        let (config, orders) = (Arc::clone(&self.in_force.rules.config), self.in_force.rules.orders.clone());
         match self.apply(&config, &orders) {
             Ok(_) => tracing::warn!("an interface went and came back: it is filtered again"),
             Err(error) => tracing::error!("an interface came back and cannot be filtered: {error:#}"),
@@ -231,7 +238,9 @@ impl Gateway for Kernel {
             return Err(error);
         }
         let applied = applied(&image, warnings);
-        self.in_force = InForce { config: config.clone(), orders: orders.to_vec(), image };
+        let rules = self.in_force.rules.next(config, orders, &image);
+        let before = std::mem::replace(&mut self.in_force, InForce { rules, image });
+        self.former = Some(before.rules);
         self.attached = after;
         if let Err(error) = self.tidy() {
             tracing::error!("the policy is in force; old pins stay: {error:#}");
@@ -261,11 +270,21 @@ impl Gateway for Kernel {
 
     fn poll_events(&mut self, sink: &mut dyn FnMut(Event)) {
         let (attached, clocks) = (&self.attached, Clocks::now());
+        let known = [Some(&self.in_force.rules), self.former.as_ref()];
         self.events.drain(&mut |judged| {
             let interface = attached.iter().find(|attached| attached.index == judged.ifindex);
             let name = interface.map_or_else(|| judged.ifindex.to_string(), |interface| interface.name.clone());
-            sink(events::event(&judged, clocks, name));
+            let side = interface.map_or(Role::Wan, |interface| interface.role);
+            let mut event = events::event(&judged, clocks, name, side);
+            if let Some(rules) = known.into_iter().flatten().find(|rules| rules.decided(&event)) {
+                event.policy = Some(Arc::clone(&rules.hash));
+                event.decided =
+                    Some(policy::decided(&rules.config, &rules.orders, &rules.lists, &judged, event.source));
+            }
+            sink(event);
         });
+        // A new policy is in force when the last packet under the old one has been judged, so its events were among these.
+        self.former = None;
         if let Some(trace) = &mut self.trace {
             trace.flush();
         }
@@ -277,8 +296,8 @@ impl Gateway for Kernel {
     }
 
     fn explain(&self, input: &str, from: Option<IpAddr>) -> Result<Explanation> {
-        let InForce { config, orders, image } = &self.in_force;
-        policy::explain(config, image, orders, input, from)
+        let InForce { rules, image } = &self.in_force;
+        policy::explain(&rules.config, image, &rules.orders, input, from)
     }
 
     fn set_trace(&mut self, on: bool) -> Result<()> {

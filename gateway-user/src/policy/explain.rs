@@ -137,7 +137,7 @@ impl Call<'_> {
             Reason::Inbound => "source",
             Reason::Emergency => "emergency",
             Reason::Order => "orders",
-            Reason::Allowed if self.orders_decide() => "orders",
+            Reason::Allowed if self.called.deciding_order(self.orders).is_some() => "orders",
             Reason::Floor => "floor",
             Reason::Unreadable | Reason::AmbiguousTarget | Reason::NoNumber | Reason::NotSip | Reason::SipOther => {
                 "dialled string"
@@ -194,21 +194,8 @@ impl Call<'_> {
         "no".to_owned()
     }
 
-    fn orders_decide(&self) -> bool {
-        self.matching_order().is_some()
-    }
-
-    /// The order on the number, or else on its source.
-    fn matching_order(&self) -> Option<(&ActiveOrder, &What)> {
-        let number = self.called.order(self.orders, |what| matches!(what, What::Dial(_)));
-        let number = number.or_else(|| {
-            self.called.order(self.orders, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_)))
-        });
-        number.or_else(|| self.called.order(self.orders, |what| matches!(what, What::Source(_))))
-    }
-
     fn order(&self) -> String {
-        match self.matching_order() {
+        match self.called.deciding_order(self.orders) {
             Some((order, what)) => {
                 let (number, verb, scope) = (order.number, order.rule.as_str(), &order.scope);
                 format!("order {number}: {verb} {what} ({scope}), in either mode; tollgate undo {number} takes it back")
@@ -313,7 +300,7 @@ impl Call<'_> {
 }
 
 /// What an entry does, with the name of a country.
-fn ruling(say: Say, what: &What) -> String {
+pub(super) fn ruling(say: Say, what: &What) -> String {
     let verb = match say {
         Say::Block => "block",
         Say::Allow => "allow",
@@ -331,7 +318,7 @@ fn named_country(digits: &str) -> String {
         .map_or_else(String::new, |code| format!(" in {} ({code})", numbering::country_name(code).unwrap_or("unnamed")))
 }
 
-const fn limit(reason: Reason) -> bool {
+pub(super) const fn limit(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::SourceLimit

@@ -75,6 +75,14 @@ impl Called<'_> {
         heaviest(weighed).map(|(_, found)| found)
     }
 
+    /// The order on the number, or else on its source, and what of it matches.
+    pub(super) fn deciding_order<'o>(&self, orders: &'o [ActiveOrder]) -> Option<(&'o ActiveOrder, &'o What)> {
+        let number = self.order(orders, |what| matches!(what, What::Dial(_)));
+        let number = number
+            .or_else(|| self.order(orders, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_))));
+        number.or_else(|| self.order(orders, |what| matches!(what, What::Source(_))))
+    }
+
     fn is_in(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Site => true,
@@ -92,15 +100,19 @@ fn heaviest<T>(found: impl Iterator<Item = (Weight, T)>) -> Option<(Weight, T)> 
 /// The foreign number that a suspicious string could reach: behind the world's code that brings it to an entry, else
 /// behind the first that fits.
 pub(super) fn suspected(profile: &Profile, dialled: &str) -> String {
+    suspected_by(dialled, |digits| {
+        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None };
+        called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_))).is_some()
+    })
+}
+
+/// [`suspected`], where `named` says whether an entry names a number.
+pub(super) fn suspected_by(dialled: &str, named: impl Fn(&str) -> bool) -> String {
     let string = dialled.trim_start_matches('+');
     let behind = |code: &str| string.strip_prefix(code).filter(|rest| !rest.starts_with('0'));
     let readings: Vec<&str> =
         numbering::world_access_codes().iter().filter_map(|code| behind(code)).chain([string]).collect();
-    let named = |digits: &&&str| {
-        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None };
-        called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_))).is_some()
-    };
-    let found = readings.iter().find(named).or(readings.first());
+    let found = readings.iter().find(|digits| named(digits)).or(readings.first());
     found.map(|digits| (*digits).to_owned()).unwrap_or_default()
 }
 

@@ -11,7 +11,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use gateway_common::{Class, Method, Reason, Verdict};
+use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
 use gateway_user::{
     config::{self, Config},
     daemon::{
@@ -167,6 +167,11 @@ pub(crate) fn event() -> Event {
         number: Some(MaskedNumber::e164("23276123456", 3)),
         source: "192.0.2.66".parse().unwrap(),
         interface: "eth0".into(),
+        side: config::Role::Wan,
+        who: Who::Unproved,
+        generation: 1,
+        policy: Some("5ea1".into()),
+        decided: None,
     }
 }
 

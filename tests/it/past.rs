@@ -1,0 +1,117 @@
+//! The journal under real traffic: what the kernel stopped is kept with its rule, over the end of the daemon.
+
+use std::{fs, io::Write, time::Instant};
+
+use gateway_tests::{
+    network::{Network, SIP_PORT},
+    sip::flood::Flood,
+};
+use rustix::{
+    mount::{MountFlags, mount},
+    process::{Pid, Signal, kill_process},
+};
+use serde_json::Value;
+
+use crate::site::{BRITISH, FORBIDDEN, PATIENCE, Site, caller, send, until, uri};
+
+/// The caller is a trunk, so its events are not sampled.
+const RULES: &str = "[trunk.itsp]\nsources = [\"192.0.2.0/24\"]\n";
+
+/// How many packets the journal says an order has stopped.
+fn kept(site: &Site, order: u64) -> u64 {
+    let found = site.lines(&["why", "--json"]);
+    found.iter().filter(|line| line["order"] == order).map(|line| line["count"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn what_the_kernel_stopped_is_kept_whole_over_a_crash() {
+    let Some(site) = Site::new("past::what_the_kernel_stopped_is_kept_whole_over_a_crash") else { return };
+    let rules = RULES.replace("192.0.2.0/24", &format!("{}/32", Network::CALLER));
+    site.policy("enforce", &rules);
+    let daemon = site.start();
+    let order = site.json(&["block", "SL", "--json"])["order"].as_u64().unwrap();
+    let socket = caller(&site, SIP_PORT);
+    send(&socket, Network::pbx_sip(), &uri(FORBIDDEN), 500);
+    send(&socket, Network::pbx_sip(), &uri(BRITISH), 3);
+    until("all are kept", || kept(&site, order) == 500);
+
+    let last = &site.lines(&["why", "--number", FORBIDDEN, "--last", "--json"])[0];
+    let text = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        (text("verdict"), text("who"), text("number")),
+        ("drop".into(), "trunk".into(), "+232 76•••••••".into())
+    );
+    assert_eq!(text("rule"), format!("order {order}: block SL (site)"));
+    assert_eq!(text("undo"), format!("tollgate undo {order}"));
+    let hash = site.json(&["status", "--json"])["policy"]["hash"].as_str().unwrap().to_owned();
+    assert!(!text("policy").is_empty() && hash.starts_with(&text("policy")), "{last}");
+
+    // The order changes in the middle: each packet is told with the rule that decided it.
+    site.json(&["undo", &order.to_string(), "--json"]);
+    let second = site.json(&["block", "+232", "--json"])["order"].as_u64().unwrap();
+    send(&socket, Network::pbx_sip(), &uri(FORBIDDEN), 20);
+    until("the new order is named", || kept(&site, second) == 20);
+    assert_eq!(kept(&site, order), 500);
+
+    kill_process(Pid::from_raw(daemon.pid() as i32).unwrap(), Signal::KILL).unwrap();
+    drop(daemon);
+    let _daemon = site.start();
+    assert_eq!((kept(&site, order), kept(&site, second)), (500, 20));
+    let changes = site.json(&["report", "--json"])["changes"].as_array().unwrap().clone();
+    let starts: Vec<&Value> = changes.iter().filter(|change| change["change"] == "start").collect();
+    assert_eq!(starts.len(), 2);
+    assert!(starts[1]["done"].as_str().unwrap().contains("without a word"), "{starts:?}");
+}
+
+/// `cargo xtask test past` prints how many a second were kept.
+#[test]
+fn ten_thousand_drops_a_second_are_kept_or_counted() {
+    const DROPS: u64 = 20_000;
+    let Some(site) = Site::new("past::ten_thousand_drops_a_second_are_kept_or_counted") else { return };
+    site.policy("enforce", &RULES.replace("192.0.2.0/24", &format!("{}/32", Network::CALLER)));
+    let _daemon = site.start();
+    let order = site.json(&["block", "SL", "--json"])["order"].as_u64().unwrap();
+    let flood = Flood { target: Network::pbx_sip(), uri: uri(FORBIDDEN), rate: 10_000, count: DROPS };
+    let start = Instant::now();
+    let wait = |pause| {
+        std::thread::sleep(pause);
+        start.elapsed() > PATIENCE
+    };
+    let sent = flood.send(&caller(&site, SIP_PORT), wait).unwrap().count;
+    let taken = start.elapsed();
+    let lost = || site.counters()["events_lost"].as_u64().unwrap();
+    until("each is kept or counted as lost", || kept(&site, order) + lost() >= sent);
+    println!("{sent} drops in {taken:?}: {} kept, {} lost on the way out of the kernel", kept(&site, order), lost());
+    assert_eq!(kept(&site, order) + lost(), sent);
+    assert_eq!(site.json(&["status", "--json"])["journal"]["lost"], 0);
+}
+
+#[test]
+fn a_full_disk_is_told_and_calls_are_judged_all_the_same() {
+    let Some(site) = Site::new("past::a_full_disk_is_told_and_calls_are_judged_all_the_same") else { return };
+    site.policy("enforce", &RULES.replace("192.0.2.0/24", &format!("{}/32", Network::CALLER)));
+    let journal = site.tollgate.state_dir().join("journal");
+    // A disk of its own, full to the last octet; it goes with the daemon's mount namespace.
+    let filler = journal.join("filler");
+    let fill = || {
+        fs::create_dir_all(&journal)?;
+        mount("journal", &journal, "tmpfs", MountFlags::empty(), Some(c"size=256k"))?;
+        let mut file = fs::File::create(&filler)?;
+        while file.write(&[0; 4096]).is_ok_and(|count| count > 0) {}
+        Ok(())
+    };
+    site.tollgate.bpffs().run(fill).unwrap();
+
+    let _daemon = site.start();
+    let order = site.json(&["block", "SL", "--json"])["order"].as_u64().unwrap();
+    send(&caller(&site, SIP_PORT), Network::pbx_sip(), &uri(FORBIDDEN), 50);
+    until("they are stopped", || site.reason("order") == 50);
+    let told = || site.json(&["status", "--json"])["journal"]["error"].as_str().unwrap_or_default().contains("space");
+    until("the full disk is told", told);
+    assert_eq!(kept(&site, order), 0);
+
+    site.tollgate.bpffs().run(|| Ok(fs::remove_file(&filler)?)).unwrap();
+    until("what waited is written once there is room", || kept(&site, order) == 50);
+    let status = &site.json(&["status", "--json"])["journal"];
+    assert_eq!((&status["error"], &status["lost"]), (&Value::Null, &Value::from(0)));
+}
