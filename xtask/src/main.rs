@@ -3,6 +3,7 @@
 //! One file a command. Nothing here knows what a SIP request is, and nothing here depends on the product's crates, so
 //! that it compiles in seconds on a machine that has just been given stable Rust.
 
+mod bench;
 mod ci;
 mod ebpf;
 mod kernels;
@@ -31,6 +32,8 @@ enum Task {
     Run(run::Args),
     /// Runs every test, installing what they need on Debian as root, and counts what was left out.
     Test(test::Args),
+    /// Measures the filter at line rate, beside programs that do nothing. Needs root; installs nothing.
+    Bench(bench::Args),
     /// Runs everything that must hold before a change is merged.
     Ci,
     /// The BPF object that is committed in gateway-user: build it, check it, verify it, read it.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Run(args) => done(run::run(&args)),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => done(bench::run(&args)),
         Task::Ci => Ok(ci::run()),
         Task::Ebpf(task) => done(ebpf::run(task)),
         Task::Kernels(args) => done(kernels::run(&args)),

@@ -1,0 +1,88 @@
+//! Measurements: the filter as it is attached, with a state of its own and without pins.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf,
+    programs::{TestRun as _, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
+};
+use gateway_common::counters::COUNTERS;
+
+use super::{counters, image, load, object};
+use crate::{config::Role, daemon::AttachMode};
+
+/// A loaded filter to be measured. It ends with this value, and so does its attachment.
+pub struct Measured {
+    ebpf: Ebpf,
+    program: &'static str,
+    link: Option<XdpLinkId>,
+}
+
+impl Measured {
+    /// Loads the program of one role under a policy image. The object is the one compiled in, or the one that
+    /// [`super::OBJECT`] names.
+    pub fn new(cells: &[u64], role: Role) -> Result<Self> {
+        load::check_kernel()?;
+        let mut ebpf = load::open(&object::plain()?, load::Use::Measure)?;
+        let program = load::program_name(role, false);
+        load::program(&mut ebpf, program)?;
+        image::install(&mut ebpf, cells)?;
+        Ok(Self { ebpf, program, link: None })
+    }
+
+    /// Attaches to an interface of the calling thread's network namespace, in place of a former attachment.
+    pub fn attach(&mut self, ifindex: u32, mode: AttachMode) -> Result<()> {
+        self.detach()?;
+        let mode = match mode {
+            AttachMode::Driver => XdpMode::Driver,
+            AttachMode::Generic => XdpMode::Skb,
+        };
+        let link = self.program()?.attach_to_if_index(ifindex, mode);
+        self.link = Some(link.map_err(|error| load::refused(error, "cannot attach the filter"))?);
+        Ok(())
+    }
+
+    /// Ends the attachment, where there is one.
+    pub fn detach(&mut self) -> Result<()> {
+        let Some(link) = self.link.take() else { return Ok(()) };
+        self.program()?.detach(link).context("cannot detach the filter")
+    }
+
+    /// Runs the program so often over one frame, which no interface sees, and returns how long that took.
+    pub fn repeat(&mut self, frame: &[u8], times: u32) -> Result<Duration> {
+        let program = self.program()?;
+        let began = Instant::now();
+        program
+            .test_run(TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() })
+            .map_err(|error| load::refused(error, "the kernel does not run the test"))?;
+        Ok(began.elapsed())
+    }
+
+    /// Puts another policy image in force; the state stays.
+    pub fn set_policy(&mut self, cells: &[u64]) -> Result<()> {
+        image::install(&mut self.ebpf, cells)
+    }
+
+    /// The counters, summed over the CPUs, in the order of [`gateway_common::counters`].
+    pub fn counters(&self) -> Result<Box<[u64; COUNTERS]>> {
+        counters::read(&self.ebpf)
+    }
+
+    /// How many instructions the verifier walked through.
+    pub fn verified(&self) -> Result<u32> {
+        let verified = load::verified(&self.ebpf);
+        let ours = verified.into_iter().find(|(name, _)| name == self.program);
+        ours.map(|(_, count)| count).ok_or_else(|| anyhow!("the kernel does not tell what its verifier counted"))
+    }
+
+    fn program(&mut self) -> Result<&mut Xdp> {
+        load::program(&mut self.ebpf, self.program)
+    }
+}
+
+impl std::fmt::Debug for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Measured").field("program", &self.program).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! Figures, and how they are shown.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The figures of several runs of the same thing, in nanoseconds a packet.
+#[derive(Clone, Debug, Default)]
+pub struct Runs(Vec<f64>);
+
+impl Runs {
+    /// Adds a run.
+    pub fn add(&mut self, nanoseconds: f64) {
+        self.0.push(nanoseconds);
+        self.0.sort_by(f64::total_cmp);
+    }
+
+    /// The mean of the fastest quarter: the machine is shared, and nothing but the work itself is in every run. A mean,
+    /// because the kernel tells whole nanoseconds.
+    pub fn best(&self) -> f64 {
+        let quarter = self.0.get(..self.0.len().div_ceil(4)).unwrap_or_default();
+        quarter.iter().sum::<f64>() / quarter.len() as f64
+    }
+
+    /// The one in the middle.
+    pub fn median(&self) -> f64 {
+        self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// What a row has come to. Times are nanoseconds a packet.
+#[derive(Clone, Debug, Serialize)]
+pub struct Result {
+    /// The name of the row.
+    pub row: String,
+    /// The bare program that it is compared with: `drop` or `pass`.
+    pub bare: &'static str,
+    /// `driver` or `generic`.
+    pub mode: &'static str,
+    /// Millions of packets a second, the fastest quarter of the runs.
+    pub mpps: f64,
+    /// The same, run in the middle.
+    pub mpps_median: f64,
+    /// The bare program on the same frames.
+    pub bare_mpps: f64,
+    /// The same, run in the middle.
+    pub bare_mpps_median: f64,
+    /// `mpps / bare_mpps`.
+    pub share: f64,
+    /// `1 / mpps - 1 / bare_mpps`: the filter without the generator.
+    pub added_ns: f64,
+    /// The same of the runs in the middle.
+    pub added_ns_median: f64,
+    /// A test run of one warm packet, without a network.
+    pub test_run_ns: f64,
+    /// The bare program there.
+    pub bare_test_run_ns: f64,
+    /// The reason that its frames were counted under.
+    pub reason: &'static str,
+    /// How large a share of them was.
+    pub counted: f64,
+}
+
+impl Result {
+    /// The head of the table.
+    pub fn head() -> String {
+        format!(
+            "{:<42} {:>7} {:>7} {:>7} {:>6} {:>9} {:>9} {:>9} {:>7}  {}",
+            "row", "Mpps", "median", "bare", "share", "added ns", "median", "test-run", "bare", "reason"
+        )
+    }
+}
+
+impl fmt::Display for Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<42} {:>7.2} {:>7.2} {:>7.2} {:>6.2} {:>9.1} {:>9.1} {:>9.1} {:>7.1}  {} ({})",
+            self.row,
+            self.mpps,
+            self.mpps_median,
+            self.bare_mpps,
+            self.share,
+            self.added_ns,
+            self.added_ns_median,
+            self.test_run_ns,
+            self.bare_test_run_ns,
+            self.reason,
+            self.bare,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_run_and_the_one_in_the_middle() {
+        let mut runs = Runs::default();
+        for nanoseconds in [30.0, 10.0, 20.0, 90.0, 40.0] {
+            runs.add(nanoseconds);
+        }
+        assert_eq!((runs.best(), runs.median()), (15.0, 30.0));
+        assert!(Runs::default().best().is_nan());
+    }
+}

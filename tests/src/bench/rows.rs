@@ -1,0 +1,123 @@
+//! What is measured, a row each.
+
+use gateway_common::Reason;
+use gateway_user::daemon::AttachMode;
+
+use super::{
+    frames::{Content, Vary, Wrap, escaped},
+    policies::{Kind, Policy},
+    traffic::Bare,
+};
+
+/// A user in Sierra Leone, in the canonical form; no prefix of the large policy holds it.
+const FORBIDDEN: &str = "+23276987654";
+/// One of 65,536 numbers there, each of which is a prefix of its own in a large policy.
+const DEEP: &str = "+2327600000";
+/// A number in Japan.
+const DOMESTIC: &str = "+81352345678";
+/// Prefixes of an ordinary policy, and of one with all that fraud lists know.
+const FEW: u32 = 50;
+const MANY: u32 = 1_000_000;
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it is called.
+    pub name: String,
+    /// What is sent.
+    pub content: Content,
+    /// How it is wrapped.
+    pub wrap: Wrap,
+    /// What varies.
+    pub vary: Vary,
+    /// What is in force.
+    pub policy: Policy,
+    /// The bare program that does the same.
+    pub bare: Bare,
+    /// What nearly all frames must be counted under; else the row measured something else.
+    pub reason: Reason,
+    /// Where the program runs.
+    pub mode: AttachMode,
+}
+
+impl Row {
+    fn new(name: &str, content: Content, prefixes: u32, bare: Bare, reason: Reason) -> Self {
+        Self {
+            name: name.to_owned(),
+            content,
+            wrap: Wrap::Plain,
+            vary: Vary::NOTHING,
+            policy: Policy { prefixes, kind: Kind::Roomy },
+            bare,
+            reason,
+            mode: AttachMode::Driver,
+        }
+    }
+
+    fn vary(self, vary: Vary) -> Self {
+        Self { vary, ..self }
+    }
+
+    fn kind(self, kind: Kind) -> Self {
+        Self { policy: Policy { kind, ..self.policy }, ..self }
+    }
+
+    fn wrapped(self, wrap: Wrap) -> Self {
+        Self { wrap, ..self }
+    }
+}
+
+fn invite(user: &str) -> Content {
+    Content::Invite(user.to_owned())
+}
+
+/// A blocked call to the country.
+fn country(name: &str) -> Row {
+    blocked(name, FORBIDDEN)
+}
+
+fn blocked(name: &str, user: &str) -> Row {
+    Row::new(name, invite(user), MANY, Bare::Drop, Reason::BlockedCountry)
+}
+
+/// A blocked call to a number that is a prefix of its own.
+fn deep(name: &str, prefixes: u32) -> Row {
+    Row::new(name, invite(DEEP), prefixes, Bare::Drop, Reason::BlockedPrefix)
+}
+
+/// A call that goes on.
+fn allowed(name: &str) -> Row {
+    Row::new(name, invite(DOMESTIC), MANY, Bare::Pass, Reason::Allowed)
+}
+
+/// Every row, in the order of the table.
+pub fn all() -> Vec<Row> {
+    let numbers = Vary { numbers: true, ..Vary::NOTHING };
+    let everything = Vary { numbers: true, call_ids: true, ..Vary::NOTHING };
+    vec![
+        Row::new("not SIP", Content::Voice, MANY, Bare::Pass, Reason::NotSip),
+        Row::new("SIP that makes no call", Content::Options, MANY, Bare::Pass, Reason::SipOther),
+        country("country-blocked"),
+        country("country-blocked, 10,000 sources").vary(Vary::sources(10_000)),
+        country("country-blocked, 1,000,000 sources").vary(Vary::sources(1_000_000)),
+        blocked("country-blocked, every digit escaped", &format!("+{}", escaped(&FORBIDDEN[1..]))),
+        Row { bare: Bare::Pass, ..country("country-blocked, monitor mode").kind(Kind::Monitor) },
+        Row { reason: Reason::Order, ..country("banned source").kind(Kind::Banned) },
+        deep("deep prefix", MANY),
+        deep("deep prefix, 65,536 numbers", MANY).vary(numbers),
+        allowed("allowed, under its limits"),
+        allowed("allowed, numbers and Call-IDs vary").vary(everything),
+        allowed("allowed, 10,000 sources").vary(Vary { sources: 10_000, ..everything }),
+        allowed("allowed, 1,000,000 sources").vary(Vary { sources: 1_000_000, ..everything }),
+        Row::new("over the ceiling", invite(DOMESTIC), MANY, Bare::Drop, Reason::PacketLimit).kind(Kind::Ceiling),
+        Row::new("over the limit", invite(DOMESTIC), MANY, Bare::Drop, Reason::SourceLimit).kind(Kind::Limit),
+        deep("deep prefix of 50", FEW),
+        deep("deep prefix of 10,000", 10_000),
+        country("country-blocked, IPv6").wrapped(Wrap::V6),
+        country("country-blocked, VLAN").wrapped(Wrap::Vlan),
+        country("country-blocked, PPPoE").wrapped(Wrap::Pppoe),
+        country("country-blocked, IPv4 in IPv6").wrapped(Wrap::FourInSix),
+        country("country-blocked, first fragment").wrapped(Wrap::FirstFragment),
+        Row::new("TCP", Content::Tcp, MANY, Bare::Pass, Reason::NotSip),
+    ]
+}
