@@ -9,7 +9,7 @@ use aya::{
 };
 use gateway_common::counters::COUNTERS;
 
-use super::{counters, image, load, object};
+use super::{counters, events::Events, image, load, object};
 use crate::{config::Role, daemon::AttachMode};
 
 /// A loaded filter to be measured. It ends with this value, and so does its attachment.
@@ -59,14 +59,14 @@ impl Measured {
         Ok(began.elapsed())
     }
 
-    /// Puts another policy image in force; the state stays.
-    pub fn set_policy(&mut self, cells: &[u64]) -> Result<()> {
-        image::install(&mut self.ebpf, cells)
-    }
-
     /// The counters, summed over the CPUs, in the order of [`gateway_common::counters`].
     pub fn counters(&self) -> Result<Box<[u64; COUNTERS]>> {
         counters::read(&self.ebpf)
+    }
+
+    /// Takes the events, to be read by whoever holds them.
+    pub fn events(&mut self) -> Result<Told> {
+        Events::open(&mut self.ebpf).map(Told)
     }
 
     /// How many instructions the verifier walked through.
@@ -78,6 +78,24 @@ impl Measured {
 
     fn program(&mut self) -> Result<&mut Xdp> {
         load::program(&mut self.ebpf, self.program)
+    }
+}
+
+/// The events of a filter that is measured.
+pub struct Told(Events);
+
+impl Told {
+    /// Reads every event that waits, and returns how many there were.
+    pub fn read(&mut self) -> u64 {
+        let mut events = 0;
+        self.0.drain(&mut |_| events += 1);
+        events
+    }
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Told").finish_non_exhaustive()
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Kind {
     Limit,
     /// An order stops the first source.
     Banned,
+    /// The first source is the trunk, each of whose calls is told as an event.
+    Trunk,
 }
 
 impl Policy {
@@ -51,10 +53,12 @@ impl Policy {
         let ceiling =
             if self.kind == Kind::Ceiling { "" } else { "[ceiling]\nunproved = \"10000000/s\"\nburst = 1000000\n" };
         let (rate, burst) = if self.kind == Kind::Limit { ("10/s", 20) } else { ("10000000/s", 1_000_000) };
+        let trunk =
+            if self.kind == Kind::Trunk { format!("[trunk.itsp]\nsources = [\"{FIRST}\"]\n") } else { String::new() };
         let text = format!(
             "mode = \"{mode}\"\n[site]\nregion = \"JP\"\nextensions = \"2-5\"\n\
              [profile.default]\nblock = [\"SL\", \"CU\", \"+881\", \"+882\"]\nlimits = [\"caller\", \"register\"]\n\
-             {ceiling}\
+             {ceiling}{trunk}\
              [limit.caller]\nkey = \"source\"\nmethod = \"INVITE\"\nrate = \"{rate}\"\nburst = {burst}\n\
              [limit.register]\nkey = \"source\"\nmethod = \"REGISTER\"\nrate = \"5/s\"\nburst = 50\n"
         );

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use gateway_user::daemon::AttachMode;
 use serde::Serialize;
+
+use super::traffic::Bare;
 
 /// The figures of several runs of the same thing, in nanoseconds a packet.
 #[derive(Clone, Debug, Default)]
@@ -55,13 +58,30 @@ pub struct Result {
     pub test_run_ns: f64,
     /// The bare program there.
     pub bare_test_run_ns: f64,
-    /// The reason that its frames were counted under.
-    pub reason: &'static str,
-    /// How large a share of them was.
-    pub counted: f64,
+    /// The reason that its frames were counted under; none where nothing judges.
+    pub reason: Option<&'static str>,
 }
 
 impl Result {
+    /// Works out a row from its runs: live frames and test runs, each of the filter and of the bare program.
+    pub fn new(row: String, compared: Bare, mode: AttachMode, [live, bare, test, bare_test]: [&Runs; 4]) -> Self {
+        Self {
+            row,
+            bare: compared.as_str(),
+            mode: mode.as_str(),
+            mpps: 1000.0 / live.best(),
+            mpps_median: 1000.0 / live.median(),
+            bare_mpps: 1000.0 / bare.best(),
+            bare_mpps_median: 1000.0 / bare.median(),
+            share: bare.best() / live.best(),
+            added_ns: live.best() - bare.best(),
+            added_ns_median: live.median() - bare.median(),
+            test_run_ns: test.best(),
+            bare_test_run_ns: bare_test.best(),
+            reason: None,
+        }
+    }
+
     /// The head of the table.
     pub fn head() -> String {
         format!(
@@ -85,7 +105,7 @@ impl fmt::Display for Result {
             self.added_ns_median,
             self.test_run_ns,
             self.bare_test_run_ns,
-            self.reason,
+            self.reason.unwrap_or("-"),
             self.bare,
         )
     }

@@ -15,8 +15,9 @@ const FORBIDDEN: &str = "+23276987654";
 const DEEP: &str = "+2327600000";
 /// A number in Japan.
 const DOMESTIC: &str = "+81352345678";
-/// Prefixes of an ordinary policy, and of one with all that fraud lists know.
+/// Prefixes of an ordinary policy, of one with a list, and of one with all that fraud lists know.
 const FEW: u32 = 50;
+const SOME: u32 = 10_000;
 const MANY: u32 = 1_000_000;
 
 /// One measurement.
@@ -38,6 +39,8 @@ pub struct Row {
     pub reason: Reason,
     /// Where the program runs.
     pub mode: AttachMode,
+    /// Whether somebody reads the events.
+    pub events_read: bool,
 }
 
 impl Row {
@@ -51,6 +54,7 @@ impl Row {
             bare,
             reason,
             mode: AttachMode::Driver,
+            events_read: false,
         }
     }
 
@@ -60,6 +64,10 @@ impl Row {
 
     fn kind(self, kind: Kind) -> Self {
         Self { policy: Policy { kind, ..self.policy }, ..self }
+    }
+
+    fn generic(self) -> Self {
+        Self { mode: AttachMode::Generic, ..self }
     }
 
     fn wrapped(self, wrap: Wrap) -> Self {
@@ -90,34 +98,43 @@ fn allowed(name: &str) -> Row {
     Row::new(name, invite(DOMESTIC), MANY, Bare::Pass, Reason::Allowed)
 }
 
+/// An inbound call.
+fn trunk(name: &str) -> Row {
+    Row::new(name, invite(DOMESTIC), MANY, Bare::Pass, Reason::Inbound).kind(Kind::Trunk)
+}
+
 /// Every row, in the order of the table.
 pub fn all() -> Vec<Row> {
     let numbers = Vary { numbers: true, ..Vary::NOTHING };
-    let everything = Vary { numbers: true, call_ids: true, ..Vary::NOTHING };
+    let everything = Vary { call_ids: true, ..numbers };
     vec![
         Row::new("not SIP", Content::Voice, MANY, Bare::Pass, Reason::NotSip),
+        Row::new("TCP", Content::Tcp, MANY, Bare::Pass, Reason::NotSip),
         Row::new("SIP that makes no call", Content::Options, MANY, Bare::Pass, Reason::SipOther),
         country("country-blocked"),
         country("country-blocked, 10,000 sources").vary(Vary::sources(10_000)),
         country("country-blocked, 1,000,000 sources").vary(Vary::sources(1_000_000)),
         blocked("country-blocked, every digit escaped", &format!("+{}", escaped(&FORBIDDEN[1..]))),
         Row { bare: Bare::Pass, ..country("country-blocked, monitor mode").kind(Kind::Monitor) },
+        country("country-blocked, generic mode").generic(),
         Row { reason: Reason::Order, ..country("banned source").kind(Kind::Banned) },
-        deep("deep prefix", MANY),
-        deep("deep prefix, 65,536 numbers", MANY).vary(numbers),
-        allowed("allowed, under its limits"),
+        deep("deep prefix of 50", FEW),
+        deep("deep prefix of 10,000", SOME),
+        deep("deep prefix of 1,000,000", MANY),
+        deep("deep prefix of 1,000,000, 65,536 numbers", MANY).vary(numbers),
+        allowed("allowed"),
         allowed("allowed, numbers and Call-IDs vary").vary(everything),
-        allowed("allowed, 10,000 sources").vary(Vary { sources: 10_000, ..everything }),
-        allowed("allowed, 1,000,000 sources").vary(Vary { sources: 1_000_000, ..everything }),
+        allowed("allowed, the same and 10,000 sources").vary(Vary { sources: 10_000, ..everything }),
+        allowed("allowed, the same and 1,000,000 sources").vary(Vary { sources: 1_000_000, ..everything }),
+        allowed("allowed, generic mode").generic(),
+        trunk("call of a trunk, events unread"),
+        Row { events_read: true, ..trunk("call of a trunk, events read") },
         Row::new("over the ceiling", invite(DOMESTIC), MANY, Bare::Drop, Reason::PacketLimit).kind(Kind::Ceiling),
         Row::new("over the limit", invite(DOMESTIC), MANY, Bare::Drop, Reason::SourceLimit).kind(Kind::Limit),
-        deep("deep prefix of 50", FEW),
-        deep("deep prefix of 10,000", 10_000),
         country("country-blocked, IPv6").wrapped(Wrap::V6),
         country("country-blocked, VLAN").wrapped(Wrap::Vlan),
         country("country-blocked, PPPoE").wrapped(Wrap::Pppoe),
         country("country-blocked, IPv4 in IPv6").wrapped(Wrap::FourInSix),
         country("country-blocked, first fragment").wrapped(Wrap::FirstFragment),
-        Row::new("TCP", Content::Tcp, MANY, Bare::Pass, Reason::NotSip),
     ]
 }

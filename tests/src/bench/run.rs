@@ -1,14 +1,29 @@
 //! Runs the rows.
 
-use std::{collections::HashMap, process::ExitCode, thread, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use gateway_common::{Reason, Verdict, counters::by_reason, judge::Side};
-use gateway_user::{config::Role, daemon::AttachMode, kernel::Measured, policy::PolicyImage};
+use gateway_user::{
+    config::Role,
+    daemon::AttachMode,
+    kernel::{Measured, Told},
+    policy::PolicyImage,
+};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{
     Options,
-    frames::for_nobody,
+    frames::{Content, Vary, Wrap, for_nobody},
     policies::Policy,
     report::{self, Runs},
     rows::{self, Row},
@@ -28,10 +43,8 @@ const TEST_RUNS: u32 = 5;
 /// Runs of each of the two receivers that are compared.
 const QUICK: u32 = 12;
 const FULL: u32 = 60;
-/// Fewer frames would measure how a run begins.
-const FEWEST: u32 = 1_000;
-/// Frames of the run that warms up and tells how long a frame takes.
-const FIRST: u32 = 20_000;
+/// Fewer would measure how a run begins.
+const FEWEST: u32 = 20_000;
 
 /// Runs the measurements and prints them.
 pub fn main(options: &Options) -> ExitCode {
@@ -59,20 +72,30 @@ fn measure(options: &Options) -> Result<()> {
     let mut bench = Bench {
         runs: if options.quick { QUICK } else { FULL },
         images: HashMap::new(),
-        drop: Reference::new(&stage, "drop", Bare::Drop)?,
-        pass: Reference::new(&stage, "pass", Bare::Pass)?,
+        references: HashMap::new(),
         wire: stage.wire("gate", &[])?,
+        stage,
     };
     if !options.json {
         println!("{}", report::Result::head());
     }
+    for bare in [Bare::Drop, Bare::Pass] {
+        if options.filter.is_none() {
+            show(&bench.bare(bare)?, options.json)?;
+        }
+    }
     for row in &rows {
         let result = bench.row(row).with_context(|| format!("row {:?}", row.name))?;
-        if options.json {
-            println!("{}", serde_json::to_string(&result)?);
-        } else {
-            println!("{result}");
-        }
+        show(&result, options.json)?;
+    }
+    Ok(())
+}
+
+fn show(result: &report::Result, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(result)?);
+    } else {
+        println!("{result}");
     }
     Ok(())
 }
@@ -84,22 +107,59 @@ struct Reference {
 }
 
 impl Reference {
-    fn new(stage: &Stage, name: &str, bare: Bare) -> Result<Self> {
-        let wire = stage.wire(name, &[])?;
-        let receiver = Receiver::attach(bare, wire.taker, AttachMode::Driver)?;
+    fn new(stage: &Stage, bare: Bare, mode: AttachMode) -> Result<Self> {
+        let wire = stage.wire(&format!("{}-{}", bare.as_str(), mode.as_str()), &[])?;
+        let mut receiver = Receiver::new(bare)?;
+        receiver.attach(wire.taker, mode)?;
         Ok(Self { wire, receiver })
+    }
+
+    /// Nanoseconds of one of so many test runs.
+    fn repeat(&mut self, frame: &[u8], times: u32) -> Result<f64> {
+        Ok(nanoseconds(self.receiver.repeat(frame, times)?) / f64::from(times))
     }
 }
 
 struct Bench {
     runs: u32,
     images: HashMap<Policy, PolicyImage>,
-    drop: Reference,
-    pass: Reference,
+    references: HashMap<(Bare, AttachMode), Reference>,
     wire: Wire,
+    stage: Stage,
 }
 
 impl Bench {
+    /// Measures a program that looks at nothing.
+    fn bare(&mut self, bare: Bare) -> Result<report::Result> {
+        let sample = for_nobody(&Content::Voice, Wrap::Plain, Vary::NOTHING)?;
+        let mut generator = Generator::new(&sample)?;
+        let runs = self.runs;
+        let reference = self.reference(bare, AttachMode::Driver)?;
+        let mut live = Runs::default();
+        let frames = enough(&mut generator, reference.wire.sender)?;
+        for _ in 0..runs {
+            live.add(nanoseconds(generator.send(reference.wire.sender, frames)?));
+        }
+        let mut test = Runs::default();
+        let times = fitting(TEST_RUN, reference.repeat(&sample.frame, FEWEST)?);
+        for _ in 0..runs * TEST_RUNS {
+            test.add(reference.repeat(&sample.frame, times)?);
+        }
+        Ok(report::Result::new(
+            format!("bare {}", bare.as_str()),
+            bare,
+            AttachMode::Driver,
+            [&live, &live, &test, &test],
+        ))
+    }
+
+    fn reference(&mut self, bare: Bare, mode: AttachMode) -> Result<&mut Reference> {
+        Ok(match self.references.entry((bare, mode)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(room) => room.insert(Reference::new(&self.stage, bare, mode)?),
+        })
+    }
+
     /// Measures a row: bare and filter in turns, so that whatever else the machine does meets both.
     fn row(&mut self, row: &Row) -> Result<report::Result> {
         let sample = for_nobody(&row.content, row.wrap, row.vary)?;
@@ -111,19 +171,17 @@ impl Bench {
         self.images.insert(row.policy, image);
         filter.attach(self.wire.taker, row.mode)?;
         let mut generator = Generator::new(&sample)?;
-        let reference = match row.bare {
-            Bare::Drop => &mut self.drop,
-            Bare::Pass => &mut self.pass,
-        };
-
+        let reader = row.events_read.then(|| Reader::start(filter.events()?, self.stage.others())).transpose()?;
+        let (runs, sender) = (self.runs, self.wire.sender);
+        let reference = self.reference(row.bare, row.mode)?;
         let (mut live, mut bare) = (Runs::default(), Runs::default());
-        let frames = fitting(RUN, nanoseconds(generator.send(self.wire.sender, FIRST)?));
+        let frames = enough(&mut generator, sender)?;
         let before = counted(&filter, row.reason)?;
-        for _ in 0..self.runs {
+        for _ in 0..runs {
             bare.add(nanoseconds(generator.send(reference.wire.sender, frames)?));
-            live.add(nanoseconds(generator.send(self.wire.sender, frames)?));
+            live.add(nanoseconds(generator.send(sender, frames)?));
         }
-        let counted = (counted(&filter, row.reason)? - before) as f64 / (f64::from(self.runs) * f64::from(frames));
+        let counted = (counted(&filter, row.reason)? - before) as f64 / (f64::from(runs) * f64::from(frames));
         ensure!(
             counted >= ENOUGH,
             "{:.1} % of its frames were counted as {}: it measures something else",
@@ -131,29 +189,48 @@ impl Bench {
             row.reason.as_str()
         );
 
+        drop(reader);
+
         let (mut test, mut bare_test) = (Runs::default(), Runs::default());
         let each = |time: Duration, times: u32| nanoseconds(time) / f64::from(times);
-        let times = fitting(TEST_RUN, each(filter.repeat(&sample.frame, FIRST)?, FIRST));
-        for _ in 0..self.runs * TEST_RUNS {
-            bare_test.add(each(reference.receiver.repeat(&sample.frame, times)?, times));
+        let times = fitting(TEST_RUN, each(filter.repeat(&sample.frame, FEWEST)?, FEWEST));
+        for _ in 0..runs * TEST_RUNS {
+            bare_test.add(reference.repeat(&sample.frame, times)?);
             test.add(each(filter.repeat(&sample.frame, times)?, times));
         }
         Ok(report::Result {
-            row: row.name.clone(),
-            bare: row.bare.as_str(),
-            mode: row.mode.as_str(),
-            mpps: 1000.0 / live.best(),
-            mpps_median: 1000.0 / live.median(),
-            bare_mpps: 1000.0 / bare.best(),
-            bare_mpps_median: 1000.0 / bare.median(),
-            share: bare.best() / live.best(),
-            added_ns: live.best() - bare.best(),
-            added_ns_median: live.median() - bare.median(),
-            test_run_ns: test.best(),
-            bare_test_run_ns: bare_test.best(),
-            reason: row.reason.as_str(),
-            counted,
+            reason: Some(row.reason.as_str()),
+            ..report::Result::new(row.name.clone(), row.bare, row.mode, [&live, &bare, &test, &bare_test])
         })
+    }
+}
+
+/// Reads events on other CPUs than the generator's, until it is dropped.
+struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn start(mut events: Told, cpus: CpuSet) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("events".into()).spawn(move || {
+            // Where the machine has one CPU, reader and generator share it.
+            let _ = sched_setaffinity(None, &cpus);
+            while !stopped.load(Ordering::Relaxed) {
+                events.read();
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // A reader that panicked has nothing more to say than what it has printed.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -161,9 +238,15 @@ fn nanoseconds(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// How many frames fill a run, where one takes this long.
+/// Warms up, and tells how many live frames fill a run.
+fn enough(generator: &mut Generator, sender: u32) -> Result<u32> {
+    generator.send(sender, FEWEST)?;
+    Ok(fitting(RUN, nanoseconds(generator.send(sender, FEWEST)?)).max(FEWEST))
+}
+
+/// How many packets fill a run, where one takes this long.
 fn fitting(run: Duration, nanoseconds_each: f64) -> u32 {
-    ((run.as_nanos() as f64 / nanoseconds_each.max(1.0)) as u32).max(FEWEST)
+    (run.as_nanos() as f64 / nanoseconds_each.max(1.0)) as u32
 }
 
 /// How many packets were counted under a reason, whatever was done with them.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result};
 use rustix::{
     process::setpriority_process,
-    thread::{CpuSet, sched_setaffinity},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
 use crate::{
@@ -26,6 +26,7 @@ const SENDER: link::Mac = [2, 0, 0, 0, 0xbe, 1];
 #[derive(Debug)]
 pub struct Stage {
     namespace: Namespace,
+    others: CpuSet,
 }
 
 /// A veth pair.
@@ -47,16 +48,23 @@ impl Stage {
     pub fn enter(cpu: usize) -> Result<Self> {
         let namespace = Namespace::new()?;
         namespace.enter()?;
+        let mut others = sched_getaffinity(None).context("cannot ask which CPUs there are")?;
+        others.unset(cpu);
         let mut cpus = CpuSet::new();
         cpus.set(cpu);
         sched_setaffinity(None, &cpus).with_context(|| format!("cannot stay on CPU {cpu}: is there one?"))?;
         setpriority_process(None, FOREMOST).context("cannot go before other processes")?;
-        Ok(Self { namespace })
+        Ok(Self { namespace, others })
     }
 
     /// The namespace.
     pub const fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// The CPUs that are left for other threads; none where the machine has one.
+    pub const fn others(&self) -> CpuSet {
+        self.others
     }
 
     /// Makes a pair whose ends take frames that XDP sends.

@@ -29,7 +29,7 @@ pub enum Bare {
 }
 
 impl Bare {
-    /// The name of the program, and of what it is shown as.
+    /// The name of the program, and what it is shown as.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Drop => "drop",
@@ -45,19 +45,28 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn new(bare: Bare) -> Result<Self> {
+        let mut ebpf = load(&[])?;
+        program(&mut ebpf, bare.as_str())?;
+        Ok(Self { ebpf, bare })
+    }
+
     /// Attaches it to an interface of the calling thread's network namespace.
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn attach(bare: Bare, ifindex: u32, mode: AttachMode) -> Result<Self> {
-        let mut receiver = Self { ebpf: load(&[])?, bare };
+    pub fn attach(&mut self, ifindex: u32, mode: AttachMode) -> Result<()> {
         let mode = match mode {
             AttachMode::Driver => XdpMode::Driver,
             AttachMode::Generic => XdpMode::Skb,
         };
-        let program = program(&mut receiver.ebpf, bare.as_str())?;
+        let program = program(&mut self.ebpf, self.bare.as_str())?;
         program.attach_to_if_index(ifindex, mode).context("cannot attach a bare program")?;
-        Ok(receiver)
+        Ok(())
     }
 
     /// Runs it so often over one frame, which no interface sees, and returns how long that took.
