@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod ebpf;
+mod instructions;
 mod kernels;
 mod numbers;
 mod run;
@@ -41,6 +42,8 @@ enum Task {
     Ebpf(ebpf::Task),
     /// Boots Debian's kernels in an emulated machine and runs the machine's test in them.
     Kernels(kernels::Args),
+    /// Counts the instructions of a packet in an emulated machine, and fails where they have grown.
+    Instructions(instructions::Args),
     /// Installs what building and testing need, on Debian as root; elsewhere says what to install.
     Setup(setup::Args),
     /// Makes the numbering tables of gateway-user/data anew from libphonenumber's metadata.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Ci => Ok(ci::run()),
         Task::Ebpf(task) => done(ebpf::run(task)),
         Task::Kernels(args) => done(kernels::run(&args)),
+        Task::Instructions(args) => done(instructions::run(&args)),
         Task::Setup(args) => done(setup::run(&args)),
         Task::Numbers { metadata } => done(numbers::run(metadata.as_deref())),
         Task::Tidy => done(tidy::run()),

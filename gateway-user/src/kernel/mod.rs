@@ -26,7 +26,7 @@ use gateway_common::judged::Judged;
 use jiff::Timestamp;
 
 pub use golden::Golden;
-pub use measure::{Measured, Told};
+pub use measure::{Measured, Repeated, Told};
 pub use object::OBJECT;
 pub use probe::Probe;
 

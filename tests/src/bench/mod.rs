@@ -1,7 +1,9 @@
 //! Measurements: `cargo xtask bench`. Frames at line rate through a veth pair, and test runs of one frame.
 
+pub mod count;
 pub mod frames;
 pub mod options;
+pub mod peers;
 pub mod policies;
 pub mod report;
 pub mod rows;

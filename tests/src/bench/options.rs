@@ -28,6 +28,10 @@ pub struct Options {
     #[arg(long)]
     pub list: bool,
 
+    /// Measure other filters on the same frames too: those of `tests/peers` that are installed (`cargo xtask setup --peers`).
+    #[arg(long)]
+    pub peers: bool,
+
     /// The CPU that sends and receives; the last one unless given.
     #[arg(long, value_name = "N")]
     pub cpu: Option<usize>,

@@ -82,7 +82,7 @@ fn ban() -> ActiveOrder {
 }
 
 /// The prefix of this number: +23276 and five digits, then as many digits behind the codes of large countries.
-fn prefix(number: u32) -> String {
+pub fn prefix(number: u32) -> String {
     const OTHERS: [&str; 8] = ["447", "4915", "336", "393", "346", "4870", "908", "919"];
     let Some(other) = number.checked_sub(1 << 16) else { return format!("23276{number:05}") };
     let head = OTHERS[other as usize % OTHERS.len()];

@@ -85,7 +85,7 @@ impl Result {
     /// The head of the table.
     pub fn head() -> String {
         format!(
-            "{:<42} {:>7} {:>7} {:>7} {:>6} {:>9} {:>9} {:>9} {:>7}  {}",
+            "{:<44} {:>7} {:>7} {:>7} {:>6} {:>9} {:>9} {:>9} {:>7}  {}",
             "row", "Mpps", "median", "bare", "share", "added ns", "median", "test-run", "bare", "reason"
         )
     }
@@ -93,18 +93,22 @@ impl Result {
 
 impl fmt::Display for Result {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cell = |value: f64, width: usize, digits: usize| {
+            if value.is_nan() { format!("{:>width$}", "-") } else { format!("{value:>width$.digits$}") }
+        };
         write!(
             f,
-            "{:<42} {:>7.2} {:>7.2} {:>7.2} {:>6.2} {:>9.1} {:>9.1} {:>9.1} {:>7.1}  {} ({})",
+            "{:<44} {} {} {} {} {} {} {} {}  {} ({})",
             self.row,
-            self.mpps,
-            self.mpps_median,
-            self.bare_mpps,
-            self.share,
-            self.added_ns,
-            self.added_ns_median,
-            self.test_run_ns,
-            self.bare_test_run_ns,
+            // Below a tenth of a million the table would have no digits to show.
+            cell(self.mpps, 7, if self.mpps < 0.1 { 3 } else { 2 }),
+            cell(self.mpps_median, 7, if self.mpps < 0.1 { 3 } else { 2 }),
+            cell(self.bare_mpps, 7, 2),
+            cell(self.share, 6, 2),
+            cell(self.added_ns, 9, 1),
+            cell(self.added_ns_median, 9, 1),
+            cell(self.test_run_ns, 9, 1),
+            cell(self.bare_test_run_ns, 7, 1),
             self.reason.unwrap_or("-"),
             self.bare,
         )

@@ -131,6 +131,9 @@ pub fn all() -> Vec<Row> {
         Row { events_read: true, ..trunk("call of a trunk, events read") },
         Row::new("over the ceiling", invite(DOMESTIC), MANY, Bare::Drop, Reason::PacketLimit).kind(Kind::Ceiling),
         Row::new("over the limit", invite(DOMESTIC), MANY, Bare::Drop, Reason::SourceLimit).kind(Kind::Limit),
+        Row::new("over the limit, 1,000 sources", invite(DOMESTIC), MANY, Bare::Drop, Reason::SourceLimit)
+            .kind(Kind::Limit)
+            .vary(Vary::sources(1_000)),
         country("country-blocked, IPv6").wrapped(Wrap::V6),
         country("country-blocked, VLAN").wrapped(Wrap::Vlan),
         country("country-blocked, PPPoE").wrapped(Wrap::Pppoe),

@@ -27,6 +27,7 @@ const SENDER: link::Mac = [2, 0, 0, 0, 0xbe, 1];
 pub struct Stage {
     namespace: Namespace,
     others: CpuSet,
+    own: CpuSet,
 }
 
 /// A veth pair.
@@ -54,7 +55,7 @@ impl Stage {
         cpus.set(cpu);
         sched_setaffinity(None, &cpus).with_context(|| format!("cannot stay on CPU {cpu}: is there one?"))?;
         setpriority_process(None, FOREMOST).context("cannot go before other processes")?;
-        Ok(Self { namespace, others })
+        Ok(Self { namespace, others, own: cpus })
     }
 
     /// The namespace.
@@ -65,6 +66,19 @@ impl Stage {
     /// The CPUs that are left for other threads; none where the machine has one.
     pub const fn others(&self) -> CpuSet {
         self.others
+    }
+
+    /// Starts programs that are to have the other CPUs, before other processes. Where there is no other CPU they share.
+    ///
+    /// # Errors
+    /// Those of `start`.
+    pub fn elsewhere<T>(&self, start: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.others.count() > 0 {
+            sched_setaffinity(None, &self.others).context("cannot leave the CPU")?;
+        }
+        let started = start();
+        sched_setaffinity(None, &self.own).context("cannot go back to the CPU")?;
+        started
     }
 
     /// Makes a pair whose ends take frames that XDP sends.

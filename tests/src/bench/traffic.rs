@@ -7,7 +7,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode},
 };
-use gateway_user::daemon::AttachMode;
+use gateway_user::{daemon::AttachMode, kernel::Repeated};
 
 use super::frames::Sample;
 
@@ -69,15 +69,15 @@ impl Receiver {
         Ok(())
     }
 
-    /// Runs it so often over one frame, which no interface sees, and returns how long that took.
+    /// Runs it so often over one frame, which no interface sees.
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn repeat(&mut self, frame: &[u8], times: u32) -> Result<Duration> {
+    pub fn repeat(&mut self, frame: &[u8], times: u32) -> Result<Repeated> {
         let program = program(&mut self.ebpf, self.bare.as_str())?;
         let began = Instant::now();
-        program.test_run(TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() })?;
-        Ok(began.elapsed())
+        let run = program.test_run(TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() })?;
+        Ok(Repeated { all: began.elapsed(), each: run.duration })
     }
 }
 
