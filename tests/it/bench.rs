@@ -28,7 +28,7 @@ fn the_generator_varies_sources_numbers_and_call_ids() {
     if !require_kernel("the_generator_varies_sources_numbers_and_call_ids") {
         return;
     }
-    let vary = Vary { sources: 100, numbers: true, call_ids: true };
+    let vary = Vary { sources: 100, numbers: 500, call_ids: true };
     let sample = for_nobody(&Content::Invite("+2327600000".into()), Wrap::Plain, vary).unwrap();
     let mut generator = Generator::new(&sample).unwrap();
     let (mut sources, mut numbers, mut call_ids) = (HashSet::new(), HashSet::new(), HashSet::new());
@@ -39,13 +39,13 @@ fn the_generator_varies_sources_numbers_and_call_ids() {
         let message = String::from_utf8(frame[42..].to_vec()).unwrap();
         let user = message["INVITE sip:".len()..].split('@').next().unwrap().to_owned();
         assert!(message.contains(&format!("To: <sip:{user}@")), "{message}");
-        assert!(user.starts_with("+23276") && user[6..].parse::<u32>().unwrap() < 65_536, "{user}");
+        assert!(user.starts_with("+23276") && user[6..].parse::<u32>().unwrap() < 500, "{user}");
         numbers.insert(user);
         call_ids.insert(message.lines().find(|line| line.starts_with("Call-ID")).unwrap().to_owned());
     }
     assert_eq!((sources.len(), call_ids.len()), (100, 1000));
     assert!(sources.iter().all(|source| source[..3] == [10, 1, 0] && source[3] < 100));
-    assert!(numbers.len() > 980, "{} different numbers", numbers.len());
+    assert!(numbers.len() > 400, "{} different numbers", numbers.len());
 }
 
 #[test]

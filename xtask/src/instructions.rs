@@ -16,7 +16,7 @@ const FILE: &str = "tests/instructions.tsv";
 /// What the machine prints in front of a count.
 const EXECUTED: &str = "EXECUTED:";
 /// How many per cent more than was accepted is an error. Another patch level of the kernel moves a count by one.
-const MARGIN: f64 = 5.0;
+const MARGIN: u64 = 5;
 
 /// What to do with the counts.
 #[derive(clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 /// Instructions a packet, by row.
-type Counts = BTreeMap<String, f64>;
+type Counts = BTreeMap<String, u64>;
 
 /// Runs `cargo xtask instructions`.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -56,7 +56,7 @@ fn count() -> Result<Counts> {
 }
 
 /// The count of a line such as `EXECUTED: 512 not SIP`.
-fn executed(line: &str) -> Option<(String, f64)> {
+fn executed(line: &str) -> Option<(String, u64)> {
     let (count, row) = line.strip_prefix(EXECUTED)?.trim().split_once(' ')?;
     Some((row.to_owned(), count.parse().ok()?))
 }
@@ -66,7 +66,7 @@ fn written(counts: &Counts) -> String {
         "# Instructions a packet, beyond those of a program that does nothing; written by `cargo xtask instructions --accept`.\n",
     );
     for (row, count) in counts {
-        let _ = writeln!(text, "{count:.0}\t{row}");
+        let _ = writeln!(text, "{count}\t{row}");
     }
     text
 }
@@ -90,13 +90,13 @@ fn compare(accepted: &Counts, counts: &Counts) -> Result<()> {
     println!("{:>8} {:>8} {:>7}  instructions a packet", "now", "accepted", "");
     for (row, count) in counts {
         let Some(before) = accepted.get(row) else {
-            faults.push(format!("{row}: {count:.0}, and nothing was accepted yet"));
+            faults.push(format!("{row}: {count}, and nothing was accepted yet"));
             continue;
         };
-        let change = (count / before - 1.0) * 100.0;
-        println!("{count:>8.0} {before:>8.0} {change:>+6.1}%  {row}");
-        if change > MARGIN {
-            faults.push(format!("{row}: {count:.0}, {change:.1} % more than {before:.0}"));
+        let change = (*count as f64 / *before as f64 - 1.0) * 100.0;
+        println!("{count:>8} {before:>8} {change:>+6.1}%  {row}");
+        if count * 100 > before * (100 + MARGIN) {
+            faults.push(format!("{row}: {count}, {change:.1} % more than {before}"));
         }
     }
     faults.extend(accepted.keys().filter(|row| !counts.contains_key(*row)).map(|row| format!("{row}: not counted")));
@@ -113,28 +113,28 @@ fn compare(accepted: &Counts, counts: &Counts) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn counts(of: &[(&str, f64)]) -> Counts {
+    fn counts(of: &[(&str, u64)]) -> Counts {
         of.iter().map(|&(row, count)| (row.to_owned(), count)).collect()
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let some = counts(&[("not SIP", 40.0), ("allowed", 3200.0)]);
+        let some = counts(&[("not SIP", 40), ("allowed", 3200)]);
         assert_eq!(read(&written(&some)).unwrap(), some);
         assert!(format!("{:#}", read("allowed 3200\n").unwrap_err()).contains("instructions.tsv:1"));
     }
 
     #[test]
     fn lines_of_the_machine_that_count_are_found() {
-        assert_eq!(executed("EXECUTED: 512 not SIP"), Some(("not SIP".into(), 512.0)));
+        assert_eq!(executed("EXECUTED: 512 not SIP"), Some(("not SIP".into(), 512)));
         assert_eq!(executed("VERIFIED: wan 512"), None);
     }
 
     #[test]
     fn more_than_the_margin_and_rows_without_a_count_are_faults() {
-        let accepted = counts(&[("a", 1000.0), ("b", 100.0)]);
-        assert!(compare(&accepted, &counts(&[("a", 1050.0), ("b", 10.0)])).is_ok());
-        let error = compare(&accepted, &counts(&[("a", 1051.0), ("c", 1.0)])).unwrap_err().to_string();
+        let accepted = counts(&[("a", 1000), ("b", 100)]);
+        assert!(compare(&accepted, &counts(&[("a", 1050), ("b", 10)])).is_ok());
+        let error = compare(&accepted, &counts(&[("a", 1051), ("c", 1)])).unwrap_err().to_string();
         assert!(
             error.contains("a: 1051, 5.1 % more") && error.contains("b: not counted") && error.contains("c: 1"),
             "{error}"

@@ -27,6 +27,9 @@ static SUM_AT: Global<u32> = Global::new(0);
 /// The sum of the header's 16-bit words without the source and the checksum.
 #[unsafe(no_mangle)]
 static SUM: Global<u32> = Global::new(0);
+/// How many numbers there are, at most 65,536.
+#[unsafe(no_mangle)]
+static NUMBERS: Global<u32> = Global::new(1);
 /// Where the five digits of the number stand, in the Request-URI.
 #[unsafe(no_mangle)]
 static NUMBER_AT: Global<u32> = Global::new(0);
@@ -72,7 +75,8 @@ fn vary(ctx: &XdpContext) -> Option<()> {
     }
     let number_at = NUMBER_AT.load();
     if number_at != 0 {
-        let digits = digits(number.wrapping_mul(0x85eb_ca6b) >> 16);
+        // The upper half of the product, drawn to the range.
+        let digits = digits((number.wrapping_mul(0x85eb_ca6b) >> 16).wrapping_mul(NUMBERS.load()) >> 16);
         put(ctx, number_at, digits)?;
         let again_at = NUMBER_AGAIN_AT.load();
         if again_at != 0 {

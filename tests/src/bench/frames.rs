@@ -59,15 +59,15 @@ pub enum Wrap {
 pub struct Vary {
     /// How many sources.
     pub sources: u32,
-    /// Whether the last five digits of the number run through 65,536 values.
-    pub numbers: bool,
+    /// How many numbers, which differ in their last five digits; at most 65,536.
+    pub numbers: u32,
     /// Whether the Call-ID does.
     pub call_ids: bool,
 }
 
 impl Vary {
     /// The same frame again and again.
-    pub const NOTHING: Self = Self { sources: 1, numbers: false, call_ids: false };
+    pub const NOTHING: Self = Self { sources: 1, numbers: 1, call_ids: false };
 
     /// So many sources.
     pub const fn sources(sources: u32) -> Self {
@@ -101,8 +101,8 @@ pub struct Sample {
     pub frame: Vec<u8>,
     /// Where it is varied.
     pub places: Places,
-    /// How many sources there are.
-    pub sources: u32,
+    /// What varies.
+    pub vary: Vary,
 }
 
 /// Builds a frame and finds what is varied in it. `mac` is the receiver's address.
@@ -115,7 +115,7 @@ pub fn sample(content: &Content, wrap: Wrap, vary: Vary, mac: Mac) -> Result<Sam
     if vary.sources > 1 {
         vary_source(&mut frame, wrap, &mut places)?;
     }
-    if vary.numbers {
+    if vary.numbers > 1 {
         let Content::Invite(user) = content else { anyhow::bail!("only an INVITE dials a number") };
         let mut found = all(&frame, user.as_bytes());
         let last = |at: usize| (at + user.len() - 5) as u32;
@@ -125,7 +125,7 @@ pub fn sample(content: &Content, wrap: Wrap, vary: Vary, mac: Mac) -> Result<Sam
     if vary.call_ids {
         places.call_id = all(&frame, CALL_ID.as_bytes()).next().context("the Call-ID is not in the frame")? as u32;
     }
-    Ok(Sample { frame, places, sources: vary.sources })
+    Ok(Sample { frame, places, vary })
 }
 
 /// The places of the source address, and of the checksum over it.

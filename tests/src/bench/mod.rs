@@ -4,6 +4,7 @@ pub mod count;
 pub mod frames;
 pub mod options;
 pub mod peers;
+pub mod plot;
 pub mod policies;
 pub mod report;
 pub mod rows;

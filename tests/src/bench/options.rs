@@ -1,5 +1,7 @@
 //! The command line of the measurements.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// Measures Tollgate: packets per second through a veth pair, beside a program that does nothing, and the time of one packet.
@@ -16,7 +18,11 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
 
-    /// Fewer and shorter runs: under a minute, and less steady.
+    /// Print the table of docs/performance.md.
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+
+    /// Fewer runs: about a minute, and less steady.
     #[arg(long)]
     pub quick: bool,
 
@@ -31,6 +37,10 @@ pub struct Options {
     /// Measure other filters on the same frames too: those of `tests/peers` that are installed (`cargo xtask setup --peers`).
     #[arg(long)]
     pub peers: bool,
+
+    /// Also draw the plots of the documents, from this run, into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
 
     /// The CPU that sends and receives; the last one unless given.
     #[arg(long, value_name = "N")]

@@ -38,7 +38,7 @@ pub struct Result {
     pub row: String,
     /// The bare program that it is compared with: `drop` or `pass`.
     pub bare: &'static str,
-    /// `driver` or `generic`.
+    /// `driver` or `generic`; `other` for a filter that is no XDP program of ours.
     pub mode: &'static str,
     /// Millions of packets a second, the fastest quarter of the runs.
     pub mpps: f64,
@@ -91,6 +91,28 @@ impl Result {
     }
 }
 
+/// The head of a table in Markdown.
+pub const MARKDOWN_HEAD: &str = "| row | beside | Mpps | share | added ns | median | test-run | bare |\n\
+                                 |---|---|---:|---:|---:|---:|---:|---:|";
+
+impl Result {
+    /// The row of a table in Markdown.
+    pub fn markdown(&self) -> String {
+        let cell = |value: f64, digits: usize| if value.is_nan() { String::new() } else { format!("{value:.digits$}") };
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            self.row,
+            self.bare,
+            cell(self.mpps, if self.mpps < 0.1 { 3 } else { 2 }),
+            cell(self.share, 2),
+            cell(self.added_ns, 0),
+            cell(self.added_ns_median, 0),
+            cell(self.test_run_ns, 1),
+            cell(self.bare_test_run_ns, 1),
+        )
+    }
+}
+
 impl fmt::Display for Result {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cell = |value: f64, width: usize, digits: usize| {
@@ -118,6 +140,16 @@ impl fmt::Display for Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_measured_has_no_figure() {
+        let mut runs = Runs::default();
+        runs.add(100.0);
+        let none = Runs::default();
+        let result = Result::new("a".into(), Bare::Drop, AttachMode::Driver, [&runs, &none, &none, &none]);
+        assert_eq!(result.markdown(), "| a | drop | 10.00 |  |  |  |  |  |");
+        assert!(!result.to_string().contains("NaN"), "{result}");
+    }
 
     #[test]
     fn the_best_run_and_the_one_in_the_middle() {

@@ -25,6 +25,7 @@ use super::{
     Options,
     frames::{CALLED, Content, Vary, Wrap, for_nobody},
     peers::{self, Peer},
+    plot,
     policies::Policy,
     report::{self, Runs},
     rows::{self, Row},
@@ -82,17 +83,25 @@ fn measure(options: &Options) -> Result<()> {
         wire: stage.wire("gate", &[])?,
         stage,
     };
-    if !options.json {
-        println!("{}", report::Result::head());
+    match options {
+        Options { json: true, .. } => {}
+        Options { markdown: true, .. } => println!("{}", report::MARKDOWN_HEAD),
+        _ => println!("{}", report::Result::head()),
     }
+    let mut results = Vec::new();
+    let mut show = |result: report::Result| {
+        show(&result, options)?;
+        results.push(result);
+        Ok::<_, anyhow::Error>(())
+    };
     for bare in [Bare::Drop, Bare::Pass] {
         if options.filter.is_none() {
-            show(&bench.bare(bare)?, options.json)?;
+            show(bench.bare(bare)?)?;
         }
     }
     for row in &rows {
         let result = bench.row(row).with_context(|| format!("row {:?}", row.name))?;
-        show(&result, options.json)?;
+        show(result)?;
     }
     if !peers.is_empty() {
         let wire = bench.stage.wire("peer", &[(CALLED.into(), 24)])?;
@@ -102,17 +111,17 @@ fn measure(options: &Options) -> Result<()> {
                 continue;
             }
             let result = bench.peer(&peer, &wire).with_context(|| format!("row {:?}", peer.name))?;
-            show(&result, options.json)?;
+            show(result)?;
         }
     }
-    Ok(())
+    options.plots.as_ref().map_or(Ok(()), |folder| plot::write(folder, &results))
 }
 
-fn show(result: &report::Result, json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(result)?);
-    } else {
-        println!("{result}");
+fn show(result: &report::Result, options: &Options) -> Result<()> {
+    match options {
+        Options { json: true, .. } => println!("{}", serde_json::to_string(result)?),
+        Options { markdown: true, .. } => println!("{}", result.markdown()),
+        _ => println!("{result}"),
     }
     Ok(())
 }
@@ -190,12 +199,15 @@ impl Bench {
             peer.check(u64::from(runs) * u64::from(frames), peers::arrived()? - before)?;
         }
         drop(started);
-        Ok(report::Result::new(
-            peer.name.to_owned(),
-            Bare::Drop,
-            AttachMode::Driver,
-            [&live, &bare, &unknown, &unknown],
-        ))
+        Ok(report::Result {
+            mode: "other",
+            ..report::Result::new(
+                peer.name.to_owned(),
+                Bare::Drop,
+                AttachMode::Driver,
+                [&live, &bare, &unknown, &unknown],
+            )
+        })
     }
 
     fn reference(&mut self, bare: Bare, mode: AttachMode) -> Result<&mut Reference> {

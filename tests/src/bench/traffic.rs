@@ -97,9 +97,10 @@ impl Generator {
         let mut ebpf = load(&[
             ("SOURCE_AT", places.source),
             ("SOURCE_FIRST", places.first_source),
-            ("SOURCES", sample.sources),
+            ("SOURCES", sample.vary.sources),
             ("SUM_AT", places.sum),
             ("SUM", places.sum_of_rest),
+            ("NUMBERS", sample.vary.numbers),
             ("NUMBER_AT", places.number),
             ("NUMBER_AGAIN_AT", places.number_again),
             ("CALL_ID_AT", places.call_id),
