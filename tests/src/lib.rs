@@ -4,6 +4,7 @@
 //! Nothing here has a name outside the process that made it: namespaces, interfaces and pins are held by file descriptors, so that
 //! the kernel removes them when the process ends, however it ends.
 
+pub mod bench;
 pub mod bpffs;
 pub mod capability;
 pub mod contained;

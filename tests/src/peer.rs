@@ -9,7 +9,7 @@ pub use kamailio::Kamailio;
 pub use sipp::Sipp;
 
 /// Finds a program by its name, in `PATH` and where Debian keeps what only root runs.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))

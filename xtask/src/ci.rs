@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    ebpf, kernels,
+    ebpf, instructions,
+    kernels::{self, Clock},
     setup::{self, Need},
     test, tidy, tool,
 };
@@ -43,6 +44,7 @@ const STEPS: &[Step] = &[
     ("ebpf verify", |_| ebpf::verify(&tool::root())),
     ("kernel 6.1", kernel),
     ("verified instructions", |findings| verified(&findings.verified)),
+    ("instructions a packet", |_| instructions::check()),
 ];
 
 /// Runs `cargo xtask ci`.
@@ -103,7 +105,7 @@ fn tests(findings: &mut Findings) -> Result<()> {
 }
 
 fn kernel(findings: &mut Findings) -> Result<()> {
-    let lines = kernels::boot_each(&[FLOOR_KERNEL])?;
+    let lines = kernels::boot_each(&[FLOOR_KERNEL], Clock::Time)?;
     if lines.is_empty() {
         bail!("kernel {FLOOR_KERNEL} was not booted: its package was not found");
     }

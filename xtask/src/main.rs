@@ -3,8 +3,10 @@
 //! One file a command. Nothing here knows what a SIP request is, and nothing here depends on the product's crates, so
 //! that it compiles in seconds on a machine that has just been given stable Rust.
 
+mod bench;
 mod ci;
 mod ebpf;
+mod instructions;
 mod kernels;
 mod numbers;
 mod run;
@@ -31,6 +33,8 @@ enum Task {
     Run(run::Args),
     /// Runs every test, installing what they need on Debian as root, and counts what was left out.
     Test(test::Args),
+    /// Measures the filter at line rate, beside programs that do nothing. Needs root; installs nothing.
+    Bench(bench::Args),
     /// Runs everything that must hold before a change is merged.
     Ci,
     /// The BPF object that is committed in gateway-user: build it, check it, verify it, read it.
@@ -38,6 +42,8 @@ enum Task {
     Ebpf(ebpf::Task),
     /// Boots Debian's kernels in an emulated machine and runs the machine's test in them.
     Kernels(kernels::Args),
+    /// Counts the instructions of a packet in an emulated machine, and fails where they have grown.
+    Instructions(instructions::Args),
     /// Installs what building and testing need, on Debian as root; elsewhere says what to install.
     Setup(setup::Args),
     /// Makes the numbering tables of gateway-user/data anew from libphonenumber's metadata.
@@ -54,9 +60,11 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Run(args) => done(run::run(&args)),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => done(bench::run(&args)),
         Task::Ci => Ok(ci::run()),
         Task::Ebpf(task) => done(ebpf::run(task)),
         Task::Kernels(args) => done(kernels::run(&args)),
+        Task::Instructions(args) => done(instructions::run(&args)),
         Task::Setup(args) => done(setup::run(&args)),
         Task::Numbers { metadata } => done(numbers::run(metadata.as_deref())),
         Task::Tidy => done(tidy::run()),

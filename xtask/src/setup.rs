@@ -71,6 +71,7 @@ const PEERS: &[Package] = &[
     package("sipvicious", "the scanner that most SIP attacks begin with"),
     package("nftables", "a packet filter to compare with"),
     package("iptables", "a packet filter to compare with"),
+    package("xdp-tools", "xdp-filter, a packet filter to compare with"),
 ];
 
 impl Need {
@@ -232,7 +233,7 @@ fn missing_programs(needs: &[Need], is_here: impl Fn(&str) -> bool) -> Vec<Strin
         Need::Bpf => [].as_slice(),
         Need::Tests => &["sipp", "kamailio", "ip", "ethtool"],
         Need::Kernels => &["qemu-system-x86_64", "busybox"],
-        Need::Peers => &["baresip", "sipsak", "python3", "svmap", "nft", "iptables"],
+        Need::Peers => &["baresip", "sipsak", "python3", "svmap", "nft", "iptables", "xdp-filter"],
     });
     programs.filter(|program| !is_here(program)).map(|program| format!("  {program}")).collect()
 }

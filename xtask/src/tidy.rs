@@ -15,6 +15,9 @@ const UNWANTED: [&str; 5] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("/wo", "rk/"), concat!("/tmp/", "wt"), concat!("/tmp/", "tgt")];
 /// The commands that a visitor tries first.
 const README_COMMANDS: [&str; 2] = ["cargo xtask run", "cargo xtask test"];
+/// Where programs are written or loaded.
+const NAME_AYA: [&str; 4] =
+    ["gateway-user/src/kernel", "gateway-ebpf/", "tests/bench-ebpf/", "tests/src/bench/traffic.rs"];
 const REASONS: &str = "gateway-common/src/verdict.rs";
 const REASONS_DOC: &str = "docs/reasons.md";
 
@@ -109,14 +112,14 @@ fn text_faults(name: &str, text: &str) -> Vec<String> {
             "{name}: {lines} lines; more than {MAX_LINES} in one file hide what is where: split it by topic"
         ));
     }
-    let may_name_aya = !rust || name.starts_with("gateway-user/src/kernel") || name.starts_with("gateway-ebpf/");
+    let may_name_aya = !rust || NAME_AYA.iter().any(|folder| name.starts_with(folder));
     for (number, line) in text.lines().enumerate() {
         for word in UNWANTED.iter().filter(|word| contains_word(line, word)) {
             faults.push(format!("{name}:{}: `{word}` must not be committed", number + 1));
         }
         if !may_name_aya && contains_word(line, concat!("aya", "::")) {
             faults.push(format!(
-                "{name}:{}: only gateway-user/src/kernel names aya, so that one folder knows how programs are loaded",
+                "{name}:{}: only gateway-user/src/kernel and the traffic of bench name aya, so that one folder knows how programs are loaded",
                 number + 1
             ));
         }

@@ -117,7 +117,7 @@ pub struct InterfaceState {
 }
 
 /// Where in the kernel the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttachMode {
     /// In the driver, before a socket buffer exists.
     Driver,

@@ -24,6 +24,8 @@ pub(super) enum Use<'a> {
     Filter(&'a Path),
     /// Test runs: the state is its own, clock and interface come with the frame.
     Probe,
+    /// Measurements: as for filtering, but the state is its own and ends with it.
+    Measure,
 }
 
 /// The name of a program.

@@ -6,6 +6,7 @@ mod events;
 mod golden;
 mod image;
 mod load;
+mod measure;
 mod object;
 mod pin;
 mod probe;
@@ -27,6 +28,7 @@ use gateway_common::judged::Judged;
 use jiff::Timestamp;
 
 pub use golden::Golden;
+pub use measure::{Measured, Repeated, Told};
 pub use object::OBJECT;
 pub use probe::Probe;
 

@@ -1,6 +1,8 @@
 //! What a machine that boots another kernel runs: the filter loads, decides as the host does, attaches, and is replaced.
 //!
 //! It needs nothing but the kernel and veth. What the kernel's verifier counted is printed as `VERIFIED: PROGRAM COUNT`.
+//! With the argument `count` it prints instructions a packet instead, as `EXECUTED: COUNT ROW`; the machine's clock must
+//! count them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
@@ -12,6 +14,7 @@ use std::{
 use anyhow::{Result, ensure};
 use gateway_common::{Verdict, judge::Side};
 use gateway_tests::{
+    bench,
     differential::{Pair, busy_policy, monitor_policy, run},
     link::{self, End},
     netns::Namespace,
@@ -28,13 +31,21 @@ const FRAMES: usize = 3_000;
 const SIP: u16 = 5060;
 
 fn main() -> ExitCode {
-    match test() {
+    let counts = std::env::args().nth(1).is_some_and(|argument| argument == "count");
+    match if counts { count() } else { test() } {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn count() -> Result<()> {
+    for (row, instructions) in bench::count::count()? {
+        println!("EXECUTED: {instructions} {row}");
+    }
+    Ok(())
 }
 
 fn test() -> Result<()> {

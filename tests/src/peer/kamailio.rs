@@ -54,7 +54,11 @@ impl Kamailio {
         self.run(namespace, at, &witness(at))
     }
 
-    fn run(&self, namespace: &Namespace, at: SocketAddr, configuration: &str) -> Result<Running> {
+    /// Runs this configuration, which answers OPTIONS at `at`. Returns once it does.
+    ///
+    /// # Errors
+    /// As [`Kamailio::start`].
+    pub fn run(&self, namespace: &Namespace, at: SocketAddr, configuration: &str) -> Result<Running> {
         let directory = tempfile::Builder::new()
             .prefix("tollgate-kamailio-")
             .tempdir()

@@ -39,6 +39,7 @@ pub(crate) const OBJECTS: &[Object] = &[
         features: &["trace"],
         output: "gateway-user/ebpf/tollgate-trace.bpfel.o",
     },
+    Object { package: "bench-ebpf", bin: "traffic", features: &[], output: "tests/ebpf/traffic.bpfel.o" },
 ];
 
 impl Object {

@@ -34,10 +34,23 @@ pub(super) struct Boot {
     pub(super) took: Duration,
 }
 
+/// What the machine's clock goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// Time.
+    Time,
+    /// Instructions: each takes a nanosecond, whatever else the host does. There is one CPU then.
+    Instructions,
+}
+
 /// Boots an image, hands each line of the serial line to `show`, and returns when the machine is off.
-pub(super) fn boot(image: &Path, initrd: &Path, show: impl FnMut(&str)) -> Result<Boot> {
+pub(super) fn boot(image: &Path, initrd: &Path, clock: Clock, show: impl FnMut(&str)) -> Result<Boot> {
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-no-reboot"]);
+    qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "1024", "-nodefaults", "-no-reboot"]);
+    match clock {
+        Clock::Time => qemu.args(["-smp", "2"]),
+        Clock::Instructions => qemu.args(["-smp", "1", "-icount", "shift=0,align=off,sleep=off"]),
+    };
     qemu.args(["-display", "none", "-serial", "stdio", "-append", "console=ttyS0 quiet panic=-1"]);
     qemu.arg("-kernel").arg(image).arg("-initrd").arg(initrd);
     let started = Instant::now();

@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+pub(crate) use self::machine::Clock;
 use self::{initramfs::Initramfs, machine::Ending, package::Kernel};
 use crate::{setup, tool};
 
@@ -38,11 +39,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         [] => DEFAULT.to_vec(),
         named => named.iter().map(String::as_str).collect(),
     };
-    boot_each(&series).map(drop)
+    boot_each(&series, Clock::Time).map(drop)
 }
 
-/// Boots each series that Debian has; returns the lines that the tests printed. An error names those that failed.
-pub(crate) fn boot_each(series: &[&str]) -> Result<Vec<String>> {
+/// Boots each series that Debian has; returns the lines that the tests printed. An error names those that failed. Where
+/// the clock goes by instructions, those of a packet are counted, and nothing is tested.
+pub(crate) fn boot_each(series: &[&str], clock: Clock) -> Result<Vec<String>> {
     setup::ensure(&[setup::Need::Kernels])?;
     let cache = tool::root().join("target/kernels");
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
@@ -55,8 +57,9 @@ pub(crate) fn boot_each(series: &[&str]) -> Result<Vec<String>> {
             continue;
         };
         let initrd = cache.join(format!("initramfs-{series}"));
-        fs::write(&initrd, pack(&kernel, &test)?).with_context(|| format!("cannot write {}", initrd.display()))?;
-        let boot = machine::boot(&kernel.image, &initrd, |line| println!("{series} | {line}"))?;
+        fs::write(&initrd, pack(&kernel, &test, clock)?)
+            .with_context(|| format!("cannot write {}", initrd.display()))?;
+        let boot = machine::boot(&kernel.image, &initrd, clock, |line| println!("{series} | {line}"))?;
         let seconds = boot.took.as_secs_f32();
         match boot.ending {
             Ending::Exit(0) => println!("kernel {}: passed, {seconds:.1} s from power-on to power-off", kernel.release),
@@ -101,7 +104,7 @@ fn build_test() -> Result<PathBuf> {
     Ok(target_dir.join(TARGET).join("debug").join(TEST))
 }
 
-fn pack(kernel: &Kernel, test: &Path) -> Result<Vec<u8>> {
+fn pack(kernel: &Kernel, test: &Path, clock: Clock) -> Result<Vec<u8>> {
     let modules = kernel.module_with_dependencies("veth")?;
     let busybox = env::split_paths("/bin:/usr/bin").map(|dir| dir.join("busybox")).find(|file| file.exists());
     let busybox = busybox.context("busybox is not installed: run `cargo xtask setup`")?;
@@ -109,7 +112,7 @@ fn pack(kernel: &Kernel, test: &Path) -> Result<Vec<u8>> {
     for folder in ["bin", "dev", "etc", "lib", "proc", "run", "sys", "tmp", "var"] {
         archive.folder(folder);
     }
-    archive.program("init", init_script(&modules).as_bytes());
+    archive.program("init", init_script(&modules, clock).as_bytes());
     archive.program("bin/busybox", &tool::read(&busybox)?);
     archive.program("vmtest", &tool::read(test)?);
     for (name, content) in &modules {
@@ -118,7 +121,8 @@ fn pack(kernel: &Kernel, test: &Path) -> Result<Vec<u8>> {
     Ok(archive.finish())
 }
 
-fn init_script(modules: &[(String, Vec<u8>)]) -> String {
+fn init_script(modules: &[(String, Vec<u8>)], clock: Clock) -> String {
+    let argument = if clock == Clock::Instructions { " count" } else { "" };
     let mut insmod = String::new();
     for (name, _) in modules {
         let _ = writeln!(insmod, "$b insmod /lib/{name}.ko");
@@ -137,7 +141,7 @@ fn init_script(modules: &[(String, Vec<u8>)]) -> String {
          $b ln -s /run /var/run\n\
          $b ifconfig lo up\n\
          {insmod}\
-         /vmtest\n\
+         /vmtest{argument}\n\
          echo \"{}$?\"\n\
          $b poweroff -f\n",
         machine::EXIT_LINE
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn modules_are_loaded_in_order_and_before_the_test() {
         let modules = [("llc".to_owned(), vec![]), ("veth".to_owned(), vec![])];
-        let script = init_script(&modules);
+        let script = init_script(&modules, Clock::Time);
         let at = |text: &str| script.find(text).unwrap();
         assert!(at("insmod /lib/llc.ko") < at("insmod /lib/veth.ko"));
         assert!(at("insmod /lib/veth.ko") < at("\n/vmtest"));

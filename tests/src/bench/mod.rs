@@ -1,0 +1,16 @@
+//! Measurements: `cargo xtask bench`. Frames at line rate through a veth pair, and test runs of one frame.
+
+pub mod count;
+pub mod frames;
+pub mod options;
+pub mod peers;
+pub mod plot;
+pub mod policies;
+pub mod report;
+pub mod rows;
+pub mod run;
+pub mod stage;
+pub mod traffic;
+
+pub use options::Options;
+pub use run::main;

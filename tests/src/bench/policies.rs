@@ -1,0 +1,107 @@
+//! The policies that are measured.
+
+use std::{collections::HashMap, path::Path};
+
+use anyhow::Result;
+use gateway_user::{
+    config::{self, Entry, Network},
+    daemon::{ActiveOrder, OrderRule},
+    orders::Scope,
+    policy::{self, PolicyImage},
+    what::What,
+};
+
+use super::frames::FIRST;
+
+/// Ten digits behind the plus, as many as the deep prefixes have.
+const DIGITS: usize = 10;
+
+/// What is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// How many prefixes are blocked, beside the countries. The first 65,536 begin with +23276 and five digits; the others
+    /// are spread over the numbers of other countries.
+    pub prefixes: u32,
+    /// What is done.
+    pub kind: Kind,
+}
+
+/// What a policy is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Blocks Sierra Leone. Rates are so high that nobody meets them.
+    Roomy,
+    /// The same, only counted.
+    Monitor,
+    /// The ceiling of a policy that names none: 50 requests a second from one source.
+    Ceiling,
+    /// A limit of the profile: ten INVITEs a second from one source.
+    Limit,
+    /// An order stops the first source.
+    Banned,
+    /// The first source is the trunk, each of whose calls is told as an event.
+    Trunk,
+}
+
+impl Policy {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// Where it does not fit into an image.
+    pub fn compile(self) -> Result<PolicyImage> {
+        let mode = if self.kind == Kind::Monitor { "monitor" } else { "enforce" };
+        let ceiling =
+            if self.kind == Kind::Ceiling { "" } else { "[ceiling]\nunproved = \"10000000/s\"\nburst = 1000000\n" };
+        let (rate, burst) = if self.kind == Kind::Limit { ("10/s", 20) } else { ("10000000/s", 1_000_000) };
+        let trunk =
+            if self.kind == Kind::Trunk { format!("[trunk.itsp]\nsources = [\"{FIRST}\"]\n") } else { String::new() };
+        let text = format!(
+            "mode = \"{mode}\"\n[site]\nregion = \"JP\"\nextensions = \"2-5\"\n\
+             [profile.default]\nblock = [\"SL\", \"CU\", \"+881\", \"+882\"]\nlimits = [\"caller\", \"register\"]\n\
+             {ceiling}{trunk}\
+             [limit.caller]\nkey = \"source\"\nmethod = \"INVITE\"\nrate = \"{rate}\"\nburst = {burst}\n\
+             [limit.register]\nkey = \"source\"\nmethod = \"REGISTER\"\nrate = \"5/s\"\nburst = 50\n"
+        );
+        let (mut config, _) = config::parse(&text, None, Path::new("."))?;
+        let entries = (0..self.prefixes).map(|number| Entry {
+            what: What::Prefix(prefix(number)),
+            place: format!("irsf.txt:{}", number + 1),
+            reason: None,
+        });
+        if let Some(profile) = config.profiles.first_mut() {
+            profile.block.extend(entries);
+        }
+        let orders = if self.kind == Kind::Banned { vec![ban()] } else { Vec::new() };
+        Ok(policy::compile(&config, &orders, &HashMap::new(), 1)?.0)
+    }
+}
+
+fn ban() -> ActiveOrder {
+    let source = Network { address: FIRST.into(), prefix_len: 32 };
+    ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![What::Source(source)], scope: Scope::Site }
+}
+
+/// The prefix of this number: +23276 and five digits, then as many digits behind the codes of large countries.
+pub fn prefix(number: u32) -> String {
+    const OTHERS: [&str; 8] = ["447", "4915", "336", "393", "346", "4870", "908", "919"];
+    let Some(other) = number.checked_sub(1 << 16) else { return format!("23276{number:05}") };
+    let head = OTHERS[other as usize % OTHERS.len()];
+    // An odd factor spreads the numbers, and meets none twice.
+    let room = 10u64.pow((DIGITS - head.len()) as u32);
+    let rest = u64::from(other / OTHERS.len() as u32) * 7_919 % room;
+    format!("{head}{rest:0width$}", width = DIGITS - head.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_million_prefixes_are_a_million_different_ones_of_ten_digits() {
+        let prefixes: HashSet<String> = (0..1_000_000).map(prefix).collect();
+        assert_eq!(prefixes.len(), 1_000_000);
+        assert!(prefixes.iter().all(|prefix| prefix.len() == DIGITS && prefix.bytes().all(|b| b.is_ascii_digit())));
+    }
+}
