@@ -11,7 +11,7 @@ use clap::Parser;
 #[command(
     name = "tollgate-bench",
     version,
-    after_help = "Examples:\n  tollgate-bench --quick\n  tollgate-bench --filter country --json\n\nExit codes: 0 measured, 1 not, 2 usage."
+    after_help = "Examples:\n  tollgate-bench --quick\n  tollgate-bench --filter country --json\n\n`cargo xtask bench --object FILE`, or TOLLGATE_EBPF_OBJECT=FILE, measures another BPF object.\n\nExit codes: 0 measured, 1 not, 2 usage."
 )]
 pub struct Options {
     /// Print one JSON object a row instead of the table.
