@@ -5,6 +5,7 @@
 
 mod ci;
 mod ebpf;
+mod fuzz;
 mod kernels;
 mod numbers;
 mod run;
@@ -36,6 +37,8 @@ enum Task {
     /// The BPF object that is committed in gateway-user: build it, check it, verify it, read it.
     #[command(subcommand)]
     Ebpf(ebpf::Task),
+    /// Searches the parsers for inputs that they do not stand, guided by coverage; keeps the corpora.
+    Fuzz(fuzz::Args),
     /// Boots Debian's kernels in an emulated machine and runs the machine's test in them.
     Kernels(kernels::Args),
     /// Installs what building and testing need, on Debian as root; elsewhere says what to install.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Ci => Ok(ci::run()),
         Task::Ebpf(task) => done(ebpf::run(task)),
+        Task::Fuzz(args) => done(fuzz::run(&args)),
         Task::Kernels(args) => done(kernels::run(&args)),
         Task::Setup(args) => done(setup::run(&args)),
         Task::Numbers { metadata } => done(numbers::run(metadata.as_deref())),

@@ -1,0 +1,83 @@
+//! Dialled strings, written in several ways. The first octet chooses the policy.
+
+use std::fmt::Write as _;
+
+use gateway_common::{Verdict, judged::Judged, number::shape::USER};
+
+use crate::{
+    envelope::Envelope,
+    site::{self, Site},
+};
+
+/// Octets of a string: written as escapes it still fits what is read of a user part.
+const LONGEST: usize = 160;
+/// Octets of a UUID.
+const UUID: usize = 36;
+/// From the outside, from an address that no policy names.
+const STRANGER: Envelope = Envelope(0);
+
+pub(crate) fn run(input: &[u8]) {
+    let [policy, dialled @ ..] = input else { return };
+    if dialled.is_empty() || dialled.len() > LONGEST {
+        return;
+    }
+    site::with(*policy, |site| {
+        let escaped = invite(site, &escaped(dialled));
+        again(site, &escaped);
+        if is_key_string(dialled) {
+            let plain: String = dialled.iter().map(|octet| written(*octet)).collect();
+            assert_eq!(meaning(&invite(site, &plain)), meaning(&escaped), "escapes change what {plain} means");
+            let separated: String =
+                dialled.iter().flat_map(|octet| ["-".to_owned(), written(*octet), ".".to_owned()]).collect();
+            // Hyphens where a UUID has them make it one (RFC 9562 section 4), which nobody dials.
+            if separated.len() <= USER as usize && separated.len() != UUID {
+                let separated = invite(site, &separated);
+                assert_eq!(meaning(&separated), meaning(&escaped), "separators change what {plain} means");
+            }
+        }
+    });
+}
+
+/// What was dialled, dialled again, means the same. Of a call that is stopped, what was dialled in vain behind the whole
+/// number is left out of the record, and the string may then be read in other ways.
+fn again(site: &mut Site, first: &Judged) {
+    let dialled = first.dialled();
+    if dialled.is_empty() || first.verdict() != Verdict::Pass {
+        return;
+    }
+    // One `#` at the end of a number says that it is whole, and is not dialled; that of a service code is.
+    let service = dialled.starts_with(b"*") || dialled.starts_with(b"#");
+    let end = if dialled.ends_with(b"#") && !service { "%23" } else { "" };
+    let second = invite(site, &format!("{}{end}", escaped(dialled)));
+    assert_eq!(meaning(&second), meaning(first), "{} dialled again", dialled.escape_ascii());
+}
+
+/// What the keys of a telephone can write.
+fn is_key_string(dialled: &[u8]) -> bool {
+    dialled.iter().all(|octet| octet.is_ascii_digit() || b"+*#".contains(octet))
+}
+
+/// An octet as it stands in a user part (RFC 3261 section 25.1).
+fn written(octet: u8) -> String {
+    if octet == b'#' { "%23".to_owned() } else { char::from(octet).to_string() }
+}
+
+fn escaped(dialled: &[u8]) -> String {
+    dialled.iter().fold(String::new(), |mut text, octet| {
+        let _ = write!(text, "%{octet:02x}");
+        text
+    })
+}
+
+/// Judges a call to this user part; no other place of the request names a number.
+fn invite(site: &mut Site, user: &str) -> Judged {
+    let message = format!(
+        "INVITE sip:{user}@gw.example.net SIP/2.0\r\nFrom: <sip:gw.example.net>;tag=1\r\nTo: <sip:gw.example.net>\r\n\r\n"
+    );
+    site.judge(&STRANGER.plain(message.as_bytes()), STRANGER.side())
+}
+
+fn meaning(judged: &Judged) -> (u8, u8, u8, u16, Vec<u8>, Vec<u8>) {
+    let digits = judged.e164().collect();
+    (judged.verdict, judged.reason, judged.class, judged.country, judged.dialled().to_vec(), digits)
+}
