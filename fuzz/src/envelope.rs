@@ -11,6 +11,9 @@ const SOURCES: [[u8; 4]; 4] = [[192, 0, 2, 66], [192, 0, 2, 5], [198, 51, 100, 9
 const SERVER: [u8; 4] = [192, 0, 2, 1];
 const SIP: [u8; 2] = 5060u16.to_be_bytes();
 
+/// What stands behind a datagram, and may not be read.
+const BEHIND: &[u8] = b"\r\nRoute: <sip:119@behind>\r\n";
+
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 const VLAN: u16 = 0x8100;
@@ -27,7 +30,7 @@ impl Envelope {
         if self.0 & 1 == 0 { Side::Wan } else { Side::Lan }
     }
 
-    const fn source(self) -> [u8; 4] {
+    pub(crate) const fn source(self) -> [u8; 4] {
         SOURCES[(self.0 >> 1 & 3) as usize]
     }
 
@@ -38,7 +41,7 @@ impl Envelope {
     /// The payload in UDP, IPv4 and Ethernet.
     pub(crate) fn plain(self, payload: &[u8]) -> Vec<u8> {
         let mut frame = ethernet(IPV4);
-        self.datagram(&mut frame, &[], payload);
+        self.datagram(&mut frame, &[], payload, &[]);
         frame
     }
 
@@ -47,7 +50,12 @@ impl Envelope {
         let length = 28 + payload.len();
         let mut frame;
         match self.0 >> 4 {
-            0 | 1 => frame = ethernet(IPV4),
+            0 => frame = ethernet(IPV4),
+            1 => {
+                frame = ethernet(IPV4);
+                self.datagram(&mut frame, &[], payload, BEHIND);
+                return frame;
+            }
             2 => {
                 frame = ethernet(VLAN);
                 tag(&mut frame, IPV4);
@@ -69,8 +77,8 @@ impl Envelope {
             6 | 7 => {
                 frame = ethernet(IPV4);
                 let options = [7, 7, 4, 0, 0, 0, 0, 1, 1, 1, 1, 0];
-                self.datagram(&mut frame, &options, payload);
-                frame.extend_from_slice(b"behind");
+                self.datagram(&mut frame, &options, payload, &[]);
+                frame.extend_from_slice(BEHIND);
                 return frame;
             }
             8 | 9 => {
@@ -97,20 +105,22 @@ impl Envelope {
                 frame.extend_from_slice(&[IPIP, 1, 1, 4, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0]);
             }
         }
-        self.datagram(&mut frame, &[], payload);
-        frame.extend_from_slice(b"\r\nRoute: <sip:119@behind>\r\n");
+        self.datagram(&mut frame, &[], payload, &[]);
+        frame.extend_from_slice(BEHIND);
         frame
     }
 
-    fn datagram(self, frame: &mut Vec<u8>, options: &[u8], payload: &[u8]) {
+    /// IPv4 and UDP; `rest` stands behind the datagram by the length of UDP, and in the packet by that of IP.
+    fn datagram(self, frame: &mut Vec<u8>, options: &[u8], payload: &[u8], rest: &[u8]) {
         let length = 8 + payload.len();
         let more = if self.first_fragment() { 0x2000 } else { 0 };
-        ipv4(frame, self.source(), UDP, length, more, options);
+        ipv4(frame, self.source(), UDP, length + rest.len(), more, options);
         frame.extend_from_slice(&SIP);
         frame.extend_from_slice(&SIP);
         frame.extend_from_slice(&be(length));
         frame.extend_from_slice(&[0, 0]);
         frame.extend_from_slice(payload);
+        frame.extend_from_slice(rest);
     }
 }
 

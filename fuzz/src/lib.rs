@@ -9,6 +9,7 @@ mod envelope;
 mod seeds;
 mod site;
 mod targets;
+mod text;
 
 pub use targets::{TARGETS, Target};
 

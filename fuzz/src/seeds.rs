@@ -88,6 +88,11 @@ pub(crate) fn message() -> Seeds {
     Ok([plain, counted(counted(messages))].concat())
 }
 
+pub(crate) fn rewrite() -> Seeds {
+    let messages = messages()?;
+    Ok((0..9).flat_map(|rewrite| under(std::iter::repeat(vec![0, rewrite]), messages.clone())).collect())
+}
+
 pub(crate) fn number() -> Seeds {
     let inputs: Vec<Vec<u8>> = dialled()?.into_iter().map(String::into_bytes).collect();
     Ok((0..=5).flat_map(|policy| under(std::iter::repeat(vec![policy]), inputs.clone())).collect())
@@ -96,6 +101,12 @@ pub(crate) fn number() -> Seeds {
 pub(crate) fn policy() -> Seeds {
     let shipped = site::policies().iter().map(|text| text.as_bytes().to_vec());
     Ok(shipped.chain(strings(&["[sip]\ntcp = \"deny\"\nredirects = true\n[limit.a]\nban = \"5m\"\n"])).collect())
+}
+
+pub(crate) fn compile() -> Seeds {
+    let orders = ["", "international premium", "dial:119 dial:1 dial:911", "+232 SL 192.0.2.0/24", "national unknown"];
+    let seeds = policy()?.into_iter().zip(orders.iter().cycle());
+    Ok(seeds.map(|(policy, order)| [order.as_bytes(), b"\n", &policy].concat()).collect())
 }
 
 pub(crate) fn list() -> Seeds {

@@ -30,7 +30,7 @@ const NOW: u64 = 1_000_000_000_000;
 const IFINDEX: u32 = 2;
 
 /// Octets of a dialled string in which a number is looked for.
-const LOOKED_AT: usize = 32;
+pub(crate) const LOOKED_AT: usize = 32;
 
 /// A compiled policy, what it was compiled from, and an engine that decides by it.
 pub(crate) struct Site {
@@ -126,6 +126,15 @@ impl Site {
             assert_ne!(reason, Reason::EmergencyFlood, "an emergency call from the inside is stopped");
         }
     }
+}
+
+/// What a call is and what becomes of it.
+pub(crate) type Call = (u8, u8, u8, u16, Vec<u8>, Vec<u8>);
+
+/// Verdict, reason, class, country, what is dialled, and the number.
+pub(crate) fn call(judged: &Judged) -> Call {
+    let digits = judged.e164().collect();
+    (judged.verdict, judged.reason, judged.class, judged.country, judged.dialled().to_vec(), digits)
 }
 
 /// Whether a reason is about whom a request calls; SIP that makes no call never gets it.

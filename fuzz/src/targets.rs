@@ -1,6 +1,7 @@
 //! The targets: one file a parser.
 
 mod capture;
+mod compile;
 mod control;
 mod explain;
 mod frame;
@@ -9,6 +10,7 @@ mod message;
 mod number;
 mod order;
 mod policy;
+mod rewrite;
 mod what;
 mod when;
 mod wire;
@@ -30,8 +32,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wire", run: wire::run, seeds: seeds::wire },
     Target { name: "frame", run: frame::run, seeds: seeds::frame },
     Target { name: "message", run: message::run, seeds: seeds::message },
+    Target { name: "rewrite", run: rewrite::run, seeds: seeds::rewrite },
     Target { name: "number", run: number::run, seeds: seeds::number },
     Target { name: "policy", run: policy::run, seeds: seeds::policy },
+    Target { name: "compile", run: compile::run, seeds: seeds::compile },
     Target { name: "list", run: list::run, seeds: seeds::list },
     Target { name: "capture", run: capture::run, seeds: seeds::capture },
     Target { name: "what", run: what::run, seeds: seeds::what },

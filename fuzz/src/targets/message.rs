@@ -5,6 +5,7 @@ use gateway_common::{Method, Reason, Verdict, judged::Judged, text::WINDOW};
 use crate::{
     envelope::Envelope,
     site::{self, Site},
+    text::body,
 };
 
 /// The longest datagram that fits the length fields of every envelope.
@@ -49,14 +50,4 @@ fn unread(site: &mut Site, envelope: Envelope, message: &[u8], judged: &Judged) 
     let mut other = message.to_vec();
     other[from..].fill(b'5');
     assert_eq!(site.judge(&envelope.plain(&other), envelope.side()), *judged, "octet {from} or a later one is read");
-}
-
-/// Where the body begins: behind the first blank line that follows a start line of the usual form.
-fn body(message: &[u8]) -> Option<usize> {
-    let start = position(message, b" SIP/2.0\r\n", 0)?;
-    position(message, b"\r\n\r\n", start).map(|at| at + 4)
-}
-
-fn position(octets: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    octets.get(from..)?.windows(wanted.len()).position(|window| window == wanted).map(|at| from + at)
 }

@@ -6,11 +6,13 @@ use gateway_common::{Verdict, judged::Judged, number::shape::USER};
 
 use crate::{
     envelope::Envelope,
-    site::{self, Site},
+    site::{self, LOOKED_AT, Site, call},
 };
 
 /// Octets of a string: written as escapes it still fits what is read of a user part.
 const LONGEST: usize = 160;
+/// Digits of a number that may be whole in every country of the policies.
+const WHOLE: usize = 10;
 /// Octets of a UUID.
 const UUID: usize = 36;
 /// From the outside, from an address that no policy names.
@@ -24,15 +26,16 @@ pub(crate) fn run(input: &[u8]) {
     site::with(*policy, |site| {
         let escaped = invite(site, &escaped(dialled));
         again(site, &escaped);
+        longer(site, &escaped, dialled);
         if is_key_string(dialled) {
             let plain: String = dialled.iter().map(|octet| written(*octet)).collect();
-            assert_eq!(meaning(&invite(site, &plain)), meaning(&escaped), "escapes change what {plain} means");
+            assert_eq!(call(&invite(site, &plain)), call(&escaped), "escapes change what {plain} means");
             let separated: String =
                 dialled.iter().flat_map(|octet| ["-".to_owned(), written(*octet), ".".to_owned()]).collect();
             // Hyphens where a UUID has them make it one (RFC 9562 section 4), which nobody dials.
             if separated.len() <= USER as usize && separated.len() != UUID {
                 let separated = invite(site, &separated);
-                assert_eq!(meaning(&separated), meaning(&escaped), "separators change what {plain} means");
+                assert_eq!(call(&separated), call(&escaped), "separators change what {plain} means");
             }
         }
     });
@@ -49,7 +52,17 @@ fn again(site: &mut Site, first: &Judged) {
     let service = dialled.starts_with(b"*") || dialled.starts_with(b"#");
     let end = if dialled.ends_with(b"#") && !service { "%23" } else { "" };
     let second = invite(site, &format!("{}{end}", escaped(dialled)));
-    assert_eq!(meaning(&second), meaning(first), "{} dialled again", dialled.escape_ascii());
+    assert_eq!(call(&second), call(first), "{} dialled again", dialled.escape_ascii());
+}
+
+/// A call that is stopped for its number is stopped with one more digit behind it: exchanges take no notice of that.
+fn longer(site: &mut Site, first: &Judged, dialled: &[u8]) {
+    let digits = dialled.len() < LOOKED_AT && dialled.iter().all(|octet| octet.is_ascii_digit() || *octet == b'+');
+    // A shorter number may be stopped for being just a prefix that is blocked.
+    if digits && first.verdict() == Verdict::Drop && first.e164().count() >= WHOLE {
+        let second = invite(site, &format!("{}7", escaped(dialled)));
+        assert_ne!(second.verdict(), Verdict::Pass, "{} and one more digit", dialled.escape_ascii());
+    }
 }
 
 /// What the keys of a telephone can write.
@@ -75,9 +88,4 @@ fn invite(site: &mut Site, user: &str) -> Judged {
         "INVITE sip:{user}@gw.example.net SIP/2.0\r\nFrom: <sip:gw.example.net>;tag=1\r\nTo: <sip:gw.example.net>\r\n\r\n"
     );
     site.judge(&STRANGER.plain(message.as_bytes()), STRANGER.side())
-}
-
-fn meaning(judged: &Judged) -> (u8, u8, u8, u16, Vec<u8>, Vec<u8>) {
-    let digits = judged.e164().collect();
-    (judged.verdict, judged.reason, judged.class, judged.country, judged.dialled().to_vec(), digits)
 }

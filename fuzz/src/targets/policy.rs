@@ -6,8 +6,7 @@ use gateway_user::config::{self, Problems};
 
 pub(crate) fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    // A list is read from where the policy says; `list` reads them from a folder of its own.
-    if text.contains("block_files") && text.contains(['/', '\\']) {
+    if reads_lists(text) {
         return;
     }
     match config::parse(text, Some(Path::new("policy.toml")), Path::new("/nonexistent")) {
@@ -19,6 +18,11 @@ pub(crate) fn run(input: &[u8]) {
         }
         Err(problems) => check(&problems, &[("policy.toml", text)]),
     }
+}
+
+/// Whether the policy may name lists anywhere on this machine; `list` reads them from a folder of its own.
+pub(crate) fn reads_lists(text: &str) -> bool {
+    text.contains("block_files") && text.contains(['/', '\\'])
 }
 
 /// Each problem names a line of one of the files, the cause, and what to write instead.

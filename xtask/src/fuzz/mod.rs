@@ -9,7 +9,10 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
-use crate::tool;
+use crate::{
+    setup::{self, Need},
+    tool,
+};
 use build::Sanitizer;
 
 /// The crate of the targets.
@@ -47,6 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.replay {
         return replay();
     }
+    setup::ensure(&[Need::Fuzz])?;
     let names = targets(args.target.as_deref())?;
     let program = build::program(args.sanitizer)?;
     for name in &names {
