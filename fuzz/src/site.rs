@@ -29,9 +29,6 @@ const NOW: u64 = 1_000_000_000_000;
 /// The interface that the frames come in on.
 const IFINDEX: u32 = 2;
 
-/// Octets of a dialled string in which a number is looked for.
-pub(crate) const LOOKED_AT: usize = 32;
-
 /// A compiled policy, what it was compiled from, and an engine that decides by it.
 pub(crate) struct Site {
     pub(crate) config: Config,
@@ -107,10 +104,8 @@ impl Site {
         assert_eq!(dialled.len(), judged.dialled_len as usize, "more is dialled than a record holds");
         assert!(dialled.iter().all(u8::is_ascii_graphic), "{} is dialled", dialled.escape_ascii());
         let digits: Vec<u8> = judged.e164().collect();
-        // What is dialled behind the whole number stays in the record of a call that is stopped for its head; and of a
-        // string longer than any telephone dials, the end is not looked at.
-        let whole = verdict == Verdict::Pass && dialled.len() <= LOOKED_AT;
-        assert!(digits.len() <= 15 || !whole, "{} has more digits than E.164", digits.escape_ascii());
+        // What is dialled behind the whole number stays in the record of a call that is stopped for its head.
+        assert!(digits.len() <= 15 || verdict != Verdict::Pass, "{} has more digits than E.164", digits.escape_ascii());
         assert!(digits.iter().all(u8::is_ascii_digit) && !digits.starts_with(b"0"), "{}", digits.escape_ascii());
 
         if judged.method().is_some_and(|method| !method.makes_call()) {

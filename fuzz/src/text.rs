@@ -15,10 +15,7 @@ pub(crate) fn headers(message: &[u8]) -> Option<usize> {
     position(message, VERSION, 0).map(|at| at + VERSION.len())
 }
 
-/// Where the body begins: behind the first blank line that follows such a start line. A body that begins with a blank or a
-/// line end continues the last header, if that is one that is read.
+/// Where the body begins: behind the first blank line that follows such a start line.
 pub(crate) fn body(message: &[u8]) -> Option<usize> {
-    let at = position(message, BLANK_LINE, headers(message)? - 2)? + BLANK_LINE.len();
-    let continues = matches!(message.get(at), Some(b' ' | b'\t' | b'\r' | b'\n'));
-    (!continues).then_some(at)
+    Some(position(message, BLANK_LINE, headers(message)? - 2)? + BLANK_LINE.len())
 }

@@ -2,19 +2,17 @@
 
 use std::fmt::Write as _;
 
-use gateway_common::{Verdict, judged::Judged, number::shape::USER};
+use gateway_common::{Verdict, judged::Judged, number::shape::USER, text::DIALLED};
 
 use crate::{
     envelope::Envelope,
-    site::{self, LOOKED_AT, Site, call},
+    site::{self, Site, call},
 };
 
 /// Octets of a string: written as escapes it still fits what is read of a user part.
 const LONGEST: usize = 160;
 /// Digits of a number that may be whole in every country of the policies.
 const WHOLE: usize = 10;
-/// Octets of a UUID.
-const UUID: usize = 36;
 /// From the outside, from an address that no policy names.
 const STRANGER: Envelope = Envelope(0);
 
@@ -32,10 +30,13 @@ pub(crate) fn run(input: &[u8]) {
             assert_eq!(call(&invite(site, &plain)), call(&escaped), "escapes change what {plain} means");
             let separated: String =
                 dialled.iter().flat_map(|octet| ["-".to_owned(), written(*octet), ".".to_owned()]).collect();
-            // Hyphens where a UUID has them make it one (RFC 9562 section 4), which nobody dials.
-            if separated.len() <= USER as usize && separated.len() != UUID {
+            if separated.len() <= USER as usize {
                 let separated = invite(site, &separated);
                 assert_eq!(call(&separated), call(&escaped), "separators change what {plain} means");
+            }
+            // Behind a plus in the middle, a letter makes a word.
+            if dialled.iter().skip(1).all(u8::is_ascii_digit) && !matches!(dialled, [b'*' | b'#', ..]) {
+                marks(site, &escaped, &plain);
             }
         }
     });
@@ -57,11 +58,22 @@ fn again(site: &mut Site, first: &Judged) {
 
 /// A call that is stopped for its number is stopped with one more digit behind it: exchanges take no notice of that.
 fn longer(site: &mut Site, first: &Judged, dialled: &[u8]) {
-    let digits = dialled.len() < LOOKED_AT && dialled.iter().all(|octet| octet.is_ascii_digit() || *octet == b'+');
+    let digits = dialled.iter().all(|octet| octet.is_ascii_digit() || *octet == b'+');
     // A shorter number may be stopped for being just a prefix that is blocked.
     if digits && first.verdict() == Verdict::Drop && first.e164().count() >= WHOLE {
         let second = invite(site, &format!("{}7", escaped(dialled)));
         assert_ne!(second.verdict(), Verdict::Pass, "{} and one more digit", dialled.escape_ascii());
+    }
+}
+
+/// Marks and pauses behind every digit hide nothing that is stopped, as long as all of it is kept.
+fn marks(site: &mut Site, first: &Judged, plain: &str) {
+    if first.verdict() != Verdict::Drop || first.e164().count() < WHOLE || 2 * plain.len() >= DIALLED {
+        return;
+    }
+    for mark in ['~', ',', 'w'] {
+        let marked: String = plain.chars().flat_map(|key| [key, mark]).collect();
+        assert_ne!(invite(site, &marked).verdict(), Verdict::Pass, "{marked}");
     }
 }
 
