@@ -257,10 +257,11 @@ fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Resu
     let Some(next) = frame.u8(6) else { return Err(Walk::Other) };
     let Some(src_hi) = frame.u64(8) else { return Err(Walk::Other) };
     let Some(src_lo) = frame.u64(16) else { return Err(Walk::Other) };
+    let mut dst = Addr { hi: 0, lo: 0 };
     if DEEP {
         let Some(hi) = frame.u64(24) else { return Err(Walk::Other) };
         let Some(lo) = frame.u64(32) else { return Err(Walk::Other) };
-        found.dst = Addr { hi, lo };
+        dst = Addr { hi, lo };
     }
     if head >> 4 != 6 {
         return Err(Walk::Other);
@@ -290,6 +291,7 @@ fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Resu
                 let Some(next) = frame.u8(0) else { return Err(Walk::Other) };
                 let Some(offset) = frame.u16(2) else { return Err(Walk::Other) };
                 if offset & 0xfff8 != 0 {
+                    found.dst = dst;
                     return Err(Walk::LaterFragment);
                 }
                 if ip.len < 8 {

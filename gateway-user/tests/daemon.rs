@@ -188,6 +188,13 @@ fn a_reload_that_nobody_confirms_goes_back_by_itself() {
     assert_eq!(mode(&board), Some(Mode::Monitor));
 }
 
+/// What lies in the state directory.
+fn kept(dir: &Path) -> Vec<std::ffi::OsString> {
+    let mut left: Vec<_> = std::fs::read_dir(dir.join("state")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    left.sort();
+    left
+}
+
 #[test]
 fn a_confirmed_reload_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -201,8 +208,8 @@ fn a_confirmed_reload_stays() {
     drop(core);
     drop(again(dir.path(), &board));
     assert_eq!(mode(&board), Some(Mode::Monitor));
-    let left: Vec<_> = std::fs::read_dir(dir.path().join("state")).unwrap().map(|it| it.unwrap().file_name()).collect();
-    assert_eq!(left, ["orders.redb"]);
+    let left = kept(dir.path());
+    assert_eq!(left, ["journal", "orders.redb"]);
 }
 
 #[test]
@@ -264,7 +271,7 @@ fn a_reload_on_trial_that_fails_leaves_everything_as_it_was() {
     assert!(ask(&mut core, Command::Reload { confirm: Some(60) }).is_err());
     board.lock().unwrap().fail_check = false;
     assert_eq!((mode(&board), state(&mut core)), (Some(Mode::Enforce), Value::Null));
-    assert_eq!(std::fs::read_dir(dir.path().join("state")).unwrap().count(), 1, "nothing is kept");
+    assert_eq!(kept(dir.path()), ["journal", "orders.redb"], "nothing is kept");
 
     // A return that the kernel refuses is tried again.
     ask(&mut core, Command::Reload { confirm: Some(60) }).unwrap();

@@ -7,7 +7,11 @@
 //! ```
 //! The prefixes are those set aside for documentation (RFC 5737, RFC 3849); each link has an IPv6 prefix too.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
@@ -150,8 +154,22 @@ impl Network {
 pub fn udp(namespace: &Namespace, address: impl Into<SocketAddr>) -> Result<UdpSocket> {
     let address = address.into();
     namespace.run(|| {
-        let socket = UdpSocket::bind(address).with_context(|| format!("cannot open UDP {address}"))?;
+        let socket = bound(address).with_context(|| format!("cannot open UDP {address}"))?;
         set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).context("cannot enlarge the receive buffer")?;
         Ok(socket)
     })
+}
+
+/// A child that another thread has forked holds a socket that was just closed here until it runs its program.
+fn bound(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let began = Instant::now();
+    loop {
+        match UdpSocket::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            bound => return bound,
+        }
+    }
 }

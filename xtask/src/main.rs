@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod ebpf;
+mod fuzz;
 mod instructions;
 mod kernels;
 mod numbers;
@@ -40,6 +41,8 @@ enum Task {
     /// The BPF object that is committed in gateway-user: build it, check it, verify it, read it.
     #[command(subcommand)]
     Ebpf(ebpf::Task),
+    /// Searches the parsers for inputs that they do not stand, guided by coverage; keeps the corpora.
+    Fuzz(fuzz::Args),
     /// Boots Debian's kernels in an emulated machine and runs the machine's test in them.
     Kernels(kernels::Args),
     /// Counts the instructions of a packet in an emulated machine, and fails where they have grown.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => done(bench::run(&args)),
         Task::Ci => Ok(ci::run()),
         Task::Ebpf(task) => done(ebpf::run(task)),
+        Task::Fuzz(args) => done(fuzz::run(&args)),
         Task::Kernels(args) => done(kernels::run(&args)),
         Task::Instructions(args) => done(instructions::run(&args)),
         Task::Setup(args) => done(setup::run(&args)),

@@ -26,6 +26,8 @@ pub(crate) enum Need {
     Tests,
     /// Booting other kernels.
     Kernels,
+    /// Building the engine of `cargo xtask fuzz`.
+    Fuzz,
     /// Real SIP servers, scanners and packet filters.
     Peers,
 }
@@ -64,6 +66,8 @@ const KERNELS: &[Package] = &[
     package("busybox-static", "the shell inside that machine"),
 ];
 
+const FUZZ: &[Package] = &[package("g++", "compiles libFuzzer, the engine of the search, which is C++")];
+
 const PEERS: &[Package] = &[
     package("baresip", "a SIP telephone"),
     package("sipsak", "sends single SIP requests"),
@@ -80,6 +84,7 @@ impl Need {
             Self::Bpf => BPF,
             Self::Tests => TESTS,
             Self::Kernels => KERNELS,
+            Self::Fuzz => FUZZ,
             Self::Peers => PEERS,
         }
     }
@@ -233,6 +238,7 @@ fn missing_programs(needs: &[Need], is_here: impl Fn(&str) -> bool) -> Vec<Strin
         Need::Bpf => [].as_slice(),
         Need::Tests => &["sipp", "kamailio", "ip", "ethtool"],
         Need::Kernels => &["qemu-system-x86_64", "busybox"],
+        Need::Fuzz => &["c++"],
         Need::Peers => &["baresip", "sipsak", "python3", "svmap", "nft", "iptables", "xdp-filter"],
     });
     programs.filter(|program| !is_here(program)).map(|program| format!("  {program}")).collect()
@@ -248,7 +254,7 @@ mod tests {
 
     #[test]
     fn nothing_is_planned_where_everything_is_there() {
-        let needs = [Need::Bpf, Need::Tests, Need::Kernels, Need::Peers];
+        let needs = [Need::Bpf, Need::Tests, Need::Kernels, Need::Fuzz, Need::Peers];
         assert!(Plan::new(&needs, &all_of(&needs), true).is_empty());
     }
 

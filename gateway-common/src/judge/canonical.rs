@@ -155,12 +155,11 @@ pub fn refused<P: Policy>(policy: &P, src: Addr, arrival: Arrival, canonical: Ca
     if !source.asker.is(Who::Unproved) {
         return None;
     }
-    let (action, country) = match short(policy, source.profile, canonical) {
-        Some(known) => known,
-        None => {
-            let meaning = policy.meaning(source.profile, canonical.shape);
-            (meaning.action(), meaning.country())
-        }
+    let (action, country) = if let Some(known) = short(policy, source.profile, canonical) {
+        known
+    } else {
+        let meaning = policy.meaning(source.profile, canonical.shape);
+        (meaning.action(), meaning.country())
     };
     let finding = rule(source.asker, action, Kind::User as u64);
     if !finding.stops() {

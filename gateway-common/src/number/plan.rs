@@ -19,11 +19,11 @@ use crate::{
 };
 
 /// Symbols of a dialled string that the codes in front of a number may take up.
-const CODES: u32 = 32;
+const CODES: u32 = 64;
 /// Digits of E.164 (ITU-T E.164 section 6.2.1).
 const E164: u32 = 15;
 /// Octets that are read for one number: its digits, and marks between them.
-const NUMBER: u32 = 32;
+const NUMBER: u32 = 64;
 
 /// Readings of one string. Sites whose codes leave more than four are rare, and a caller who knows the codes could fill
 /// fewer.
@@ -142,10 +142,14 @@ pub fn read<P: Policy>(env: &P, plan: u64, shape: Shape) -> Readings {
         let octet = if at < len { env.dialled(at) } else { 0 };
         passed |= cell.0;
         readings = env.mark(cell, readings, at, octet);
-        if at >= len || cell.next() == 0 {
+        if at >= len {
             break;
         }
+        // Marks and pauses in front of a number are passed over, behind a code as anywhere.
         if let Some(symbol) = symbol(octet) {
+            if cell.next() == 0 {
+                break;
+            }
             cell = DialCell(env.cell(cell.next() + symbol));
         }
         at = env.opaque(at as u64 + 1) as u32;

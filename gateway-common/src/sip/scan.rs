@@ -20,6 +20,8 @@ pub const ADDRESS: u32 = 3;
 pub const BLANKS: u32 = 4;
 /// Skips blanks up to the colon of a header; the octet behind it is at [`first_octet`].
 pub const COLON: u32 = 6;
+/// Reads hexadecimal digits and hyphens; see [`has_letters`].
+pub const HEX: u32 = 7;
 /// Reads a dialled string; see [`crate::number::shape`].
 pub const DIAL: u32 = 5;
 
@@ -69,6 +71,7 @@ pub fn step(machine: u32, state: u64, octet: u32, at: u32) -> u64 {
         PARAMETERS => parameters(state, c, at),
         ADDRESS => address_step(state, c, at),
         DIAL => shape::step(state, c),
+        HEX => hex_step(state, c),
         COLON if is_blank(c) => state,
         COLON if c == b':' => set(state, 4, at + 1) | STOP,
         COLON => state | STOP,
@@ -80,6 +83,24 @@ pub fn step(machine: u32, state: u64, octet: u32, at: u32) -> u64 {
             }
         }
     }
+}
+
+/// A letter among them.
+const LETTER: u64 = 1;
+
+#[inline(always)]
+const fn hex_step(state: u64, c: u8) -> u64 {
+    match c {
+        b'0'..=b'9' | b'-' => state,
+        b'a'..=b'f' | b'A'..=b'F' => state | LETTER,
+        _ => state | STOP,
+    }
+}
+
+/// Whether [`HEX`] found nothing else, and a letter among it, from its state.
+#[inline(always)]
+pub const fn has_letters(state: u64) -> bool {
+    state & (STOP | LETTER) == LETTER
 }
 
 #[inline(always)]
@@ -326,6 +347,8 @@ const PLAIN: u64 = 0;
 const QUOTED: u64 = 1;
 const ESCAPED: u64 = 2;
 const NEWLINE: u64 = 3;
+/// Behind a CR, of which an LF is a part.
+const RETURN: u64 = 4;
 
 /// A start state of [`ADDRESS`]: the first address of a list is meant. Without it, the last.
 pub const FIRST: u64 = 1 << 61;
@@ -357,14 +380,16 @@ fn address_step(state: u64, c: u8, at: u32) -> u64 {
         QUOTED => match c {
             b'\\' => phase(state, ESCAPED),
             b'"' => phase(state, PLAIN),
-            b'\r' | b'\n' => phase(state, NEWLINE),
+            b'\r' => phase(state, RETURN),
+            b'\n' => phase(state, NEWLINE),
             _ => state,
         },
         ESCAPED => phase(state, QUOTED),
-        NEWLINE if is_line_end(c) => state,
-        NEWLINE if !is_blank(c) => state | STOP,
+        RETURN if c == b'\n' => phase(state, NEWLINE),
+        NEWLINE | RETURN if !is_blank(c) => state | STOP,
         _ => match c {
-            b'\r' | b'\n' => phase(state, NEWLINE),
+            b'\r' => phase(state, RETURN),
+            b'\n' => phase(state, NEWLINE),
             b' ' | b'\t' => phase(state, PLAIN),
             b'"' => phase(state, QUOTED),
             b',' if state & BEHIND != 0 => phase(state & !BEHIND, PLAIN),

@@ -2,7 +2,7 @@
 
 use crate::{
     number::shape::{Form, Shape},
-    sip::scan::{self, BLANKS, PARAMETERS, Parameters, URI, Uri},
+    sip::scan::{self, BLANKS, HEX, PARAMETERS, Parameters, URI, Uri},
     text::{STOP, Text},
 };
 
@@ -246,10 +246,12 @@ fn is_gateway<T: Text + ?Sized>(text: &T, from: u32) -> bool {
     (text.word(from) | 0x2020_2020) & 0xff_ffff == le(*b"gw+\0")
 }
 
-/// 8-4-4-4-12 (RFC 9562 section 4): hexadecimal digits and hyphens look like a number with separators.
+/// 8-4-4-4-12 (RFC 9562 section 4): hexadecimal digits and hyphens look like a number with separators. Without a letter
+/// they are one.
 #[inline(always)]
-fn is_uuid<T: Text + ?Sized>(text: &T, from: u32, end: u32) -> bool {
+fn is_uuid<T: Text + ?Sized>(text: &mut T, from: u32, end: u32) -> bool {
     end - from == 36
+        && scan::has_letters(text.scan(HEX, from, end, 0))
         && text.octet(from + 8) == Some(b'-')
         && text.octet(from + 13) == Some(b'-')
         && text.octet(from + 18) == Some(b'-')

@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl Core {
     /// Reads the policy file again and puts it in force, whole or not at all. With `confirm`, the former policy comes back
-    /// by itself unless [`Core::confirm`] is asked for in that time.
+    /// by itself unless it is confirmed in that time.
     pub fn reload(&mut self, confirm: Option<Duration>, who: &str) -> Result<ChangedView, ErrorView> {
         let now = self.now();
         let config = (self.load)().map_err(refused)?;

@@ -3,7 +3,7 @@
 //! An order is never changed or removed: what it did, who gave it and why stay readable. `undo` is an order itself.
 
 mod book;
-mod record;
+pub mod record;
 mod store;
 
 use std::fmt;

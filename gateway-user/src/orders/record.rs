@@ -46,7 +46,11 @@ enum OriginRecord {
 }
 
 /// The octets to store.
-pub(super) fn encode(order: &Order) -> Result<Vec<u8>, serde_json::Error> {
+///
+/// # Errors
+///
+/// Where the order cannot be written as JSON.
+pub fn encode(order: &Order) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Record {
         number: order.number,
         verb: match order.action {
@@ -73,8 +77,12 @@ pub(super) fn encode(order: &Order) -> Result<Vec<u8>, serde_json::Error> {
     })
 }
 
-/// The order in these octets; the error says what is wrong with them.
-pub(super) fn decode(octets: &[u8]) -> Result<Order, String> {
+/// The order in these octets.
+///
+/// # Errors
+///
+/// What is wrong with them.
+pub fn decode(octets: &[u8]) -> Result<Order, String> {
     let record: Record = serde_json::from_slice(octets).map_err(|e| e.to_string())?;
     let what = || {
         record

@@ -33,7 +33,7 @@ pub enum Content {
     Options,
     /// Voice on a port that is not SIP's.
     Voice,
-    /// An INVITE in a TCP segment.
+    /// OPTIONS in a TCP segment.
     Tcp,
 }
 
@@ -150,7 +150,7 @@ fn build(content: &Content, wrap: Wrap, mac: Mac) -> Result<Vec<u8>> {
         Content::Invite(user) => (SIP, invite(user)),
         Content::Options => (SIP, options()),
         Content::Voice => (20_000, voice()),
-        Content::Tcp => (SIP, invite("+23276123456")),
+        Content::Tcp => (SIP, options()),
     };
     let (from, to): (IpAddr, IpAddr) = match wrap {
         Wrap::V6 => (FIRST_V6.into(), CALLED_V6.into()),

@@ -112,7 +112,7 @@ pub fn all() -> Vec<Row> {
     let everything = Vary { call_ids: true, ..numbers(ALL) };
     vec![
         Row::new("not SIP", Content::Voice, MANY, Bare::Pass, Reason::NotSip),
-        Row::new("TCP", Content::Tcp, MANY, Bare::Pass, Reason::NotSip),
+        Row::new("SIP over TCP that makes no call", Content::Tcp, MANY, Bare::Pass, Reason::SipOther),
         Row::new("SIP that makes no call", Content::Options, MANY, Bare::Pass, Reason::SipOther),
         country("country-blocked"),
         country("country-blocked, 10,000 sources").vary(Vary::sources(10_000)),
