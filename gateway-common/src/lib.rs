@@ -10,6 +10,7 @@
 extern crate std;
 
 pub mod addr;
+pub mod call;
 pub mod counters;
 pub mod env;
 pub mod judge;
