@@ -56,6 +56,8 @@ impl Steps for Packed {
 }
 
 impl Policy for Packed {
+    const OCTETS: u32 = judge::OCTETS;
+
     #[inline(always)]
     fn cell(&self, index: u32) -> u64 {
         self.policy.cell(index)

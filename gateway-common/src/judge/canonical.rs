@@ -132,7 +132,12 @@ impl<'a, P: Policy> Packed<'a, P> {
 
 impl<P: Policy> crate::text::Steps for Packed<'_, P> {}
 
+/// Octets of a canonical number: fifteen digits and a plus.
+pub const OCTETS: u32 = 16;
+
 impl<P: Policy> Policy for Packed<'_, P> {
+    const OCTETS: u32 = OCTETS;
+
     fn cell(&self, index: u32) -> u64 {
         self.policy.cell(index)
     }

@@ -32,7 +32,7 @@ use crate::{
     wire::Datagram,
 };
 
-pub use canonical::{Canonical, Packed, refused};
+pub use canonical::{Canonical, OCTETS, Packed, refused};
 pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
 pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;

@@ -18,12 +18,8 @@ use crate::{
     },
 };
 
-/// Symbols of a dialled string that the codes in front of a number may take up.
-const CODES: u32 = 64;
 /// Digits of E.164 (ITU-T E.164 section 6.2.1).
 const E164: u32 = 15;
-/// Octets that are read for one number: its digits, and marks between them.
-const NUMBER: u32 = 64;
 
 /// Readings of one string. Sites whose codes leave more than four are rare, and a caller who knows the codes could fill
 /// fewer.
@@ -138,7 +134,7 @@ pub fn read<P: Policy>(env: &P, plan: u64, shape: Shape) -> Readings {
     let mut passed = 0u64;
     let mut at = shape.start();
     let mut i = 0u32;
-    while i < CODES {
+    while i < P::OCTETS {
         let octet = if at < len { env.dialled(at) } else { 0 };
         passed |= cell.0;
         readings = env.mark(cell, readings, at, octet);
@@ -220,7 +216,7 @@ pub fn look_up<P: Policy>(env: &P, from: u32, span: u32) -> Found {
     let mut node = Node(env.cell(from));
     let mut found = Found::new(node.vector(), behind, behind);
     let mut i = 0u32;
-    while i < NUMBER {
+    while i < P::OCTETS {
         let here = at + i;
         if here >= len {
             break;
@@ -300,7 +296,7 @@ pub fn dial_rule<P: Policy>(env: &P, start: u32, shape: Shape) -> u64 {
     let mut cell = DialCell(start as u64);
     let mut rule = 0;
     let mut i = 0u32;
-    while i < CODES {
+    while i < P::OCTETS {
         if i >= shape.len() || cell.next() == 0 {
             break;
         }

@@ -11,6 +11,10 @@ use crate::{
 /// Octets of a user part that are read; a longer one is malformed.
 pub const USER: u32 = 512;
 
+/// Octets of a dialled string that is a number: codes, fifteen digits of E.164, and marks between them. A longer one is
+/// malformed.
+pub const LONGEST: u32 = 32;
+
 /// From so many digits on, what follows a foreign octet is no longer a new number, and letters no longer make a word.
 const NUMBER: u64 = 7;
 
@@ -114,6 +118,9 @@ impl Shape {
         }
         if self.digits() == 0 {
             return Form::Word;
+        }
+        if self.len() > LONGEST {
+            return Form::Malformed;
         }
         if s & COMPOUND == 0 {
             Form::Number

@@ -7,7 +7,7 @@ use crate::{
     judge,
     number::{
         plan::{self, Found, Meaning, Readings, Weight},
-        shape::Shape,
+        shape::{LONGEST, Shape},
     },
     text::Steps,
 };
@@ -15,6 +15,9 @@ use image::{DialCell, SourceEntry};
 
 /// A policy image, and one dialled string.
 pub trait Policy: Steps {
+    /// Octets that a dialled string has at most.
+    const OCTETS: u32 = LONGEST;
+
     /// A cell of the policy image, which wraps at [`CELLS`](crate::policy::image::CELLS). Every call for one packet reads
     /// the same image.
     fn cell(&self, index: u32) -> u64;
