@@ -1,4 +1,5 @@
-//! The entry points: one for each side, plain and for multi-buffer frames.
+//! The entry points: one for each side, plain and for multi-buffer frames. They say what a frame is, and refuse what needs
+//! no closer look; what is left of SIP goes to the program that judges it.
 
 use aya_ebpf::{
     bindings::{
@@ -18,44 +19,45 @@ use gateway_common::{
 
 use crate::{
     canonical::{NOT_REFUSED, packed, tg_refused},
-    counters::{account, count_reason, count_refused},
-    env::{Bare, NOTHING, Told, tg_fragment, tg_judge, tg_segment},
+    counters::{count_reason, count_refused},
+    env::{Bare, Told, tg_fragment},
+    judge::decision,
     maps::{Image, POLICY, PROBE, PROBED},
+    next::{JUDGE, Next},
     packet::Packet,
-    reset::refuse,
     window::{Head, Window},
 };
 
 /// The WAN side.
 #[xdp]
 pub fn wan(ctx: XdpContext) -> u32 {
-    action(&ctx, Side::Wan)
+    action(&ctx, Side::Wan, Next::One)
 }
 
 /// The WAN side, for frames in several buffers.
 #[xdp(frags)]
 pub fn wan_frags(ctx: XdpContext) -> u32 {
-    action(&ctx, Side::Wan)
+    action(&ctx, Side::Wan, Next::Frags)
 }
 
 /// The LAN side.
 #[xdp]
 pub fn lan(ctx: XdpContext) -> u32 {
-    action(&ctx, Side::Lan)
+    action(&ctx, Side::Lan, Next::One)
 }
 
 /// The LAN side, for frames in several buffers.
 #[xdp(frags)]
 pub fn lan_frags(ctx: XdpContext) -> u32 {
-    action(&ctx, Side::Lan)
+    action(&ctx, Side::Lan, Next::Frags)
 }
 
 /// What [`tg_arrive`] found, in the lowest byte: nothing that is judged.
-const OTHER: u64 = 0;
+pub(crate) const OTHER: u64 = 0;
 /// A datagram or segment to or from a SIP port, in the scratch.
 const SIP: u64 = 1;
 /// The same, to one.
-const TO_SIP: u64 = 2;
+pub(crate) const TO_SIP: u64 = 2;
 /// A later fragment, in the scratch.
 const LATER_FRAGMENT: u64 = 3;
 /// An encapsulation that is not read.
@@ -66,7 +68,7 @@ const DEEP: u64 = 5;
 const REFUSED: u64 = 6;
 
 #[inline(always)]
-fn action(ctx: &XdpContext, side: Side) -> u32 {
+fn action(ctx: &XdpContext, side: Side, next: Next) -> u32 {
     let mut reason = Reason::NotSip;
     let mut verdict = Verdict::Pass;
     if let Some(image) = image() {
@@ -92,9 +94,7 @@ fn action(ctx: &XdpContext, side: Side) -> u32 {
             found = deep(ctx, image);
         }
         if found == SIP || found == TO_SIP {
-            if let Some(action) = judge(ctx, side, image, found == TO_SIP, short) {
-                return action;
-            }
+            hand_over(ctx, side, short, next);
         } else if found == LATER_FRAGMENT {
             reason = Reason::Fragment;
             if let Some(refused) = fragment(ctx, side, image) {
@@ -109,9 +109,26 @@ fn action(ctx: &XdpContext, side: Side) -> u32 {
     if verdict.passes() { XDP_PASS } else { XDP_DROP }
 }
 
+/// Hands the datagram or segment of the scratch to the program that judges it, which does not come back. `short` is what
+/// the short way said of it. It returns where there is nothing to judge.
+#[inline(always)]
+fn hand_over(ctx: &XdpContext, side: Side, short: u64, next: Next) {
+    let Some(window) = Window::of_this_cpu() else { return };
+    let Some((arrival, now)) = arrival(ctx, side) else { return };
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let scratch = unsafe { &mut *window.scratch };
+    if scratch.datagram.tcp && scratch.datagram.len == 0 && !scratch.datagram.syn {
+        return;
+    }
+    scratch.told = Told::new(arrival).0;
+    scratch.now = now;
+    scratch.short = short;
+    next.call(ctx, JUDGE);
+}
+
 /// Tells a probe of a packet that was not judged.
 #[inline(always)]
-fn unjudged(verdict: Verdict, reason: Reason) {
+pub(crate) fn unjudged(verdict: Verdict, reason: Reason) {
     if PROBE.load() != 0
         && let Some(record) = PROBED.get_ptr_mut(0)
     {
@@ -127,9 +144,9 @@ fn plain(ctx: &XdpContext, image: *const Image) -> u64 {
     ports(image, source, destination)
 }
 
-/// The policy in force: asked for once a packet.
+/// The policy in force.
 #[inline(always)]
-fn image() -> Option<*const Image> {
+pub(crate) fn image() -> Option<*const Image> {
     Some(core::ptr::from_ref(POLICY.get(0)?.get(0)?).cast())
 }
 
@@ -191,7 +208,7 @@ fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &
 
 /// Which of the ports carries SIP.
 #[inline(always)]
-fn ports(image: *const Image, source: u16, destination: u16) -> u64 {
+pub(crate) fn ports(image: *const Image, source: u16, destination: u16) -> u64 {
     let Some(policy) = Bare::new(image) else { return OTHER };
     if judge::is_sip_port(&policy, destination) {
         TO_SIP
@@ -259,94 +276,11 @@ fn arrival(ctx: &XdpContext, side: Side) -> Option<(Arrival, u64)> {
     Some((Arrival { side, ifindex }, now))
 }
 
-/// Verdict and reason of an exported function's answer.
-#[inline(always)]
-fn decision(decided: u64) -> Option<(Verdict, Reason)> {
-    if decided == NOTHING {
-        return None;
-    }
-    let verdict = Verdict::from_u8(decided as u8)?;
-    let reason = Reason::from_u8((decided >> 8) as u8)?;
-    Some((verdict, reason))
-}
-
-/// Judges the datagram or segment of the scratch, and says what becomes of the packet; `None` where it says nothing.
-/// `short` is what the short way said of it, which a probe compares.
-#[inline(always)]
-fn judge(ctx: &XdpContext, side: Side, image: *const Image, to_sip: bool, short: u64) -> Option<u32> {
-    let window = Window::of_this_cpu()?;
-    // SAFETY: the pointer is the per-CPU scratch of this program run.
-    let datagram = unsafe { &(*window.scratch).datagram };
-    if datagram.tcp && datagram.len == 0 && !datagram.syn {
-        return None;
-    }
-    let (arrival, now) = arrival(ctx, side)?;
-    let told = Told::new(arrival).to_sip(to_sip).0;
-    load(ctx, &window)?;
-    let decided = if datagram.tcp { tg_segment(image, now, told) } else { tg_judge(image, now, told) };
-    let (verdict, reason) = decision(decided)?;
-    if PROBE.load() != 0 {
-        let record = PROBED.get_ptr_mut(0)?;
-        // SAFETY: the map gave both pointers.
-        unsafe { *record = (*window.scratch).judged };
-        if short != NOT_REFUSED && short & 0xffff != decided {
-            // SAFETY: as above.
-            unsafe { (*record).differs = 1 };
-        }
-        count_reason(side, reason, verdict);
-        return Some(if verdict.passes() { XDP_PASS } else { XDP_DROP });
-    }
-    account(window.scratch, side, verdict, reason);
-    #[cfg(feature = "trace")]
-    trace(ctx, &window, decided);
-    Some(match verdict {
-        Verdict::Pass | Verdict::WouldDrop => XDP_PASS,
-        Verdict::Drop => XDP_DROP,
-        Verdict::Reject => refuse(ctx, &window),
-    })
-}
-
 /// Judges the later fragment of the scratch.
 #[inline(always)]
 fn fragment(ctx: &XdpContext, side: Side, image: *const Image) -> Option<(Verdict, Reason)> {
     let (arrival, now) = arrival(ctx, side)?;
     decision(tg_fragment(image, now, Told::new(arrival).0))
-}
-
-/// A line of debug trace: numbers only, as they stand in gateway-common's tables. What was dialled is not in it.
-#[cfg(feature = "trace")]
-#[inline(always)]
-fn trace(ctx: &XdpContext, window: &Window, decided: u64) {
-    // SAFETY: the pointer is the per-CPU scratch of this program run.
-    let (judged, datagram) = unsafe { (&(*window.scratch).judged, &(*window.scratch).datagram) };
-    aya_log_ebpf::debug!(
-        ctx,
-        "verdict {} reason {} method {} class {} country {} who {} at {} len {}",
-        decided & 0xff,
-        decided >> 8,
-        judged.method,
-        judged.class,
-        judged.country,
-        judged.who,
-        datagram.at,
-        datagram.len
-    );
-}
-
-/// Copies the head of the payload into the window.
-#[inline(always)]
-fn load(ctx: &XdpContext, window: &Window) -> Option<()> {
-    let scratch = window.scratch;
-    // SAFETY: the pointer is the per-CPU scratch of this program run.
-    let datagram = unsafe { &(*scratch).datagram };
-    // SAFETY: the context is the kernel's.
-    let frame = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
-    let room = frame.saturating_sub(datagram.at);
-    let payload = if datagram.len < room { datagram.len } else { room };
-    copy(ctx, window, datagram.at, payload)?;
-    // SAFETY: as above. Behind the end of a segment the message may go on.
-    unsafe { (*scratch).whole = (payload <= WINDOW && !datagram.first_fragment && !datagram.tcp) as u32 };
-    Some(())
 }
 
 /// Copies up to a window of `octets` from `at` of the frame, and zeros behind them.

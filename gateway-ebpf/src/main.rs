@@ -22,7 +22,11 @@ mod entry;
 #[cfg(target_arch = "bpf")]
 mod env;
 #[cfg(target_arch = "bpf")]
+mod judge;
+#[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod next;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
     macros::btf_map,
 };
 use gateway_common::{counters::COUNTERS, judged::Judged, limit::CellKey, policy::image::CELLS};
@@ -35,6 +35,14 @@ pub(crate) static LIMITS: LruHashMap<CellKey, u64, 262_144> = LruHashMap::new();
 /// Exact counters, 15 KB a CPU.
 #[btf_map]
 pub(crate) static COUNTERS_MAP: PerCpuArray<[u64; COUNTERS], 1> = PerCpuArray::new();
+
+/// The programs that follow on an entry point; see [`crate::next`].
+#[btf_map]
+pub(crate) static NEXT: ProgramArray<1> = ProgramArray::new();
+
+/// The same for frames in several buffers.
+#[btf_map]
+pub(crate) static NEXT_FRAGS: ProgramArray<1> = ProgramArray::new();
 
 /// The message at hand, 2.4 KB a CPU.
 #[btf_map]

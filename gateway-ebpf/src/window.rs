@@ -36,6 +36,12 @@ pub(crate) struct Scratch {
     pub(crate) zero: u64,
     /// What the dialled string is.
     pub(crate) shape: u64,
+    /// Where it came in, as a [`crate::env::Told`].
+    pub(crate) told: u64,
+    /// Nanoseconds that a probe gives, or 0.
+    pub(crate) now: u64,
+    /// What the short way said, which a probe compares.
+    pub(crate) short: u64,
     /// Where the message came from.
     pub(crate) datagram: Datagram,
     /// What is known of the places judged so far.

@@ -154,7 +154,7 @@ fn names(dir: &Path) -> BTreeSet<String> {
 /// The directory of the maps.
 fn state(pins: &Path) -> String {
     let mut names = names(pins);
-    names.retain(|name| name != "links" && name != "progs");
+    names.retain(|name| !["links", "progs", "next"].contains(&name.as_str()));
     assert_eq!(names.len(), 1, "{names:?}");
     names.pop_first().unwrap()
 }

@@ -5,6 +5,7 @@ use std::{io, path::Path};
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader,
+    maps::ProgramArray,
     programs::{ProgramError, Xdp},
 };
 
@@ -62,16 +63,37 @@ pub(super) fn open(object: &[u8], usage: Use<'_>) -> Result<Ebpf> {
     loader.load(object).map_err(|error| refused(error, "cannot make the BPF maps"))
 }
 
-/// The program of this name, loaded at its first use.
+/// The tables of the programs that entry points go on with: for frames in one buffer, and in several.
+pub(super) const TABLES: [&str; 2] = ["NEXT", "NEXT_FRAGS"];
+/// The programs in such a table, from slot 0 on; those for frames in several buffers end in `_frags`.
+const FOLLOWING: [&str; 1] = ["judge"];
+
+/// The entry point of this name, loaded at its first use, after what it goes on with.
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    if named(ebpf, name)?.fd().is_err() {
+        let (table, suffix) = if name.ends_with("_frags") { (TABLES[1], "_frags") } else { (TABLES[0], "") };
+        for (slot, following) in FOLLOWING.iter().enumerate() {
+            let following = format!("{following}{suffix}");
+            let program = named(ebpf, &following)?;
+            if program.fd().is_err() {
+                program.load().map_err(|error| unloadable(error, &following))?;
+            }
+            let fd = program.fd()?.try_clone()?;
+            let table = ebpf.map_mut(table).ok_or_else(|| anyhow!("the BPF object has no map {table}"))?;
+            let mut table: ProgramArray<_> = table.try_into()?;
+            table.set(slot as u32, &fd, 0).with_context(|| format!("the kernel does not take {following}"))?;
+        }
+        named(ebpf, name)?.load().map_err(|error| unloadable(error, name))?;
+    }
+    named(ebpf, name)
+}
+
+/// The program of this name, loaded or not.
+fn named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
     let program = ebpf.program_mut(name).ok_or_else(|| {
         anyhow!("the BPF object has no program {name}: it was built from other sources, build it anew")
     })?;
-    let program: &mut Xdp = program.try_into().with_context(|| format!("the program {name} is no XDP program"))?;
-    if program.fd().is_err() {
-        program.load().map_err(|error| unloadable(error, name))?;
-    }
-    Ok(program)
+    program.try_into().with_context(|| format!("the program {name} is no XDP program"))
 }
 
 /// How many instructions the verifier walked through for each program that is loaded.

@@ -91,6 +91,7 @@ impl Kernel {
         let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
         let since = Timestamp::now();
         image::install(&mut ebpf, &image.cells)?;
+        pins.keep_tables(&ebpf)?;
         let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
             // Without an attachment the state is of no use.
             if !maps.adopted && pins.links().is_ok_and(|links| links.is_empty()) {
@@ -129,6 +130,7 @@ impl Kernel {
         for link in unused {
             tracing::info!(interface = link.interface, "no longer filtered");
         }
+        self.pins.keep_only_tables(self.trace.as_ref().map_or(&self.ebpf, Trace::shown))?;
         for old in self.pins.programs()? {
             pin::unlink(&old)?;
         }
@@ -308,6 +310,7 @@ impl Gateway for Kernel {
         }
         let mut trace = if on { Some(Trace::open(&self.maps.dir, &self.events)?) } else { None };
         let ebpf = trace.as_mut().map_or(&mut self.ebpf, Trace::ebpf);
+        self.pins.keep_tables(ebpf)?;
         for attached in &self.attached {
             match attach::replace(ebpf, &attached.pin, attached.program) {
                 Err(error) if load::os_error(&error) != Some(libc::ENOLINK) => {

@@ -1,7 +1,7 @@
 //! The pins: what keeps program, state and attachments alive without the daemon.
 //!
-//! `DIR/links/IFNAME-IFINDEX` are the attachments, `DIR/progs/NAME` the programs, `DIR/DIGEST/NAME` the maps, where the
-//! digest names their layout.
+//! `DIR/links/IFNAME-IFINDEX` are the attachments, `DIR/progs/NAME` the programs, `DIR/next/NAME-ID` the tables by
+//! which they go on with others, `DIR/DIGEST/NAME` the maps, where the digest names their layout.
 
 use std::{
     fs, io,
@@ -13,20 +13,27 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use aya::maps::MapInfo;
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, MapInfo},
+};
 use rustix::{
     fs::{FlockOperation, Mode, OFlags, flock},
     mount::{MountFlags, mount},
     process::geteuid,
 };
 
-use super::object::{Definition, Schema};
+use super::{
+    load::{TABLES, refused},
+    object::{Definition, Schema},
+};
 use crate::doctor::kernel::is_bpffs;
 
 /// Where the system has its BPF file system.
 const SYSTEM: &str = "/sys/fs/bpf";
 const LINKS: &str = "links";
 const PROGRAMS: &str = "progs";
+const NEXT: &str = "next";
 
 /// The pin directory of this daemon; no other daemon uses it meanwhile.
 #[derive(Debug)]
@@ -58,7 +65,7 @@ impl Pins {
     pub(super) fn open(dir: &Path) -> Result<Self> {
         mounted(dir)?;
         make(dir)?;
-        for part in [LINKS, PROGRAMS] {
+        for part in [LINKS, PROGRAMS, NEXT] {
             make(&dir.join(part))?;
         }
         let lock = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -93,6 +100,37 @@ impl Pins {
         self.dir.join(PROGRAMS).join(name)
     }
 
+    /// Pins the tables by which programs go on with others: the kernel empties a table that user space has let go of.
+    pub(super) fn keep_tables(&self, ebpf: &Ebpf) -> Result<()> {
+        for (pin, table) in self.tables(ebpf)? {
+            if !pin.exists() {
+                table.pin(&pin).map_err(|error| refused(error, format!("cannot pin {}", pin.display())))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the pins of all other tables.
+    pub(super) fn keep_only_tables(&self, ebpf: &Ebpf) -> Result<()> {
+        let tables = self.tables(ebpf)?;
+        for old in entries(&self.dir.join(NEXT))? {
+            if !tables.iter().any(|(pin, _)| *pin == old) {
+                unlink(&old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of an object, with their pins.
+    fn tables<'a>(&self, ebpf: &'a Ebpf) -> Result<Vec<(PathBuf, &'a MapData)>> {
+        let mut tables = Vec::new();
+        for name in TABLES {
+            let Some(Map::ProgramArray(table)) = ebpf.map(name) else { bail!("the BPF object has no table {name}") };
+            tables.push((self.dir.join(NEXT).join(format!("{name}-{}", table.info()?.id())), table));
+        }
+        Ok(tables)
+    }
+
     /// The pins of all programs.
     pub(super) fn programs(&self) -> Result<Vec<PathBuf>> {
         entries(&self.dir.join(PROGRAMS))
@@ -103,7 +141,7 @@ impl Pins {
     pub(super) fn maps(&self, schema: &Schema) -> Result<Maps> {
         let mut found = Maps { dir: PathBuf::new(), adopted: false, outdated: Vec::new() };
         let mut others = entries(&self.dir)?;
-        others.retain(|path| ![LINKS, PROGRAMS].iter().any(|part| path.ends_with(part)));
+        others.retain(|path| ![LINKS, PROGRAMS, NEXT].iter().any(|part| path.ends_with(part)));
         for attempt in 0.. {
             let name = if attempt == 0 { schema.digest.clone() } else { format!("{}-{attempt}", schema.digest) };
             let dir = self.dir.join(name);

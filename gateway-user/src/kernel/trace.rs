@@ -34,6 +34,11 @@ impl Trace {
         Ok(Self { ebpf, logger })
     }
 
+    /// Its programs and maps, to look at.
+    pub(super) fn shown(&self) -> &Ebpf {
+        &self.ebpf
+    }
+
     /// Its programs.
     pub(super) fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf
