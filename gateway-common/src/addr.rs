@@ -26,6 +26,12 @@ impl Addr {
         if self.hi == 0 && self.lo >> 32 == MAPPED >> 32 { Some(self.lo as u32) } else { None }
     }
 
+    /// Whether it is the other address.
+    #[inline(always)]
+    pub const fn is(self, other: Self) -> bool {
+        (self.hi ^ other.hi) | (self.lo ^ other.lo) == 0
+    }
+
     /// What one source is: IPv4 /32, IPv6 /64.
     #[inline(always)]
     pub const fn source(self) -> u64 {

@@ -1,70 +1,263 @@
-//! A call as a call table knows it, and when a request belongs to it.
+//! A call as the call table knows it: when a request belongs to it, when it is sent again, and what an answer makes of it.
 //!
 //! A To tag alone proves nothing: whoever makes one up would be past every rule (RFC 3261 section 12.2 leaves it to the
 //! server to know its dialogs). So a re-INVITE is exempt only where the call it names was seen to be answered, and only
 //! for whom that call was admitted to.
 
-use crate::addr::Addr;
+use crate::{addr::Addr, dialog::Dialog, sip::Method};
 
-/// A keyed hash of a Call-ID, a tag or a user part; 0 where there is none.
+/// A keyed digest of a Call-ID, a tag or a user part; 0 where there is none.
 pub type Digest = u64;
 
-/// What is known of one call.
+const SECOND: u64 = 1_000_000_000;
+/// An INVITE that nobody answers: timer C of a proxy (RFC 3261 section 16.6).
+pub const UNANSWERED: u64 = 180 * SECOND;
+/// A call of which nothing more is seen: longer than session timers run (RFC 4028 section 4 has 30 minutes), so that one
+/// whose BYE was lost ages out.
+pub const ANSWERED: u64 = 4 * 3600 * SECOND;
+/// What ended, or was refused, is sent again so long: 64 times T1 (RFC 3261 section 17.1.1.2).
+pub const AFTERWARDS: u64 = 32 * SECOND;
+/// The least time between two transmissions of one INVITE: T1 is 500 ms, less the jitter of a busy phone.
+const RETRANSMISSION: u64 = 400_000_000;
+/// Transmissions of one call that count once: seven by the timer schedule, and seven with credentials.
+const REPEATS: u8 = 14;
+
+/// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// The INVITE was admitted.
+    Invited = 0,
+    /// A provisional answer was seen.
+    Ringing = 1,
+    /// 401 or 407 was seen.
+    Challenged = 2,
+    /// A 2xx was seen.
+    Answered = 3,
+    /// It failed, or its BYE was answered.
+    Ended = 4,
+    /// A limit refused it.
+    Refused = 5,
+}
+
+impl State {
+    /// The name used in output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Ringing => "ringing",
+            Self::Challenged => "challenged",
+            Self::Answered => "answered",
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The state with this number; a number that no version knows is an ended call.
+    pub const fn from_u8(n: u8) -> Self {
+        match n {
+            0 => Self::Invited,
+            1 => Self::Ringing,
+            2 => Self::Challenged,
+            3 => Self::Answered,
+            5 => Self::Refused,
+            _ => Self::Ended,
+        }
+    }
+}
+
+/// What is known of one call, or of one registration that waits for its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Call {
     /// Who sent the INVITE that was admitted.
     pub caller: Addr,
-    /// Who answered it.
+    /// Whom it was sent to.
     pub callee: Addr,
     /// Its From tag.
     pub from_tag: Digest,
-    /// The To tag of the answer.
+    /// The To tag of the last answer.
     pub to_tag: Digest,
-    /// The dialled string that was admitted.
+    /// The user of its Request-URI.
     pub admitted: Digest,
     /// The users of the Contacts of INVITE and answer.
     pub contacts: [Digest; 2],
-    /// A 2xx was seen from the other side.
-    pub confirmed: bool,
+    /// The line; see [`Dialog::line`].
+    pub line: u64,
+    /// When the INVITE came, nanoseconds.
+    pub begun: u64,
+    /// When it came last.
+    pub last: u64,
+    /// Until when the record holds.
+    pub until: u64,
+    /// The country, as in [`crate::judged::Judged`].
+    pub country: u16,
+    /// The class, as its number.
+    pub class: u8,
+    /// Who asked, as its number.
+    pub who: u8,
+    /// A [`State`].
+    pub state: u8,
+    /// How often it was sent again.
+    pub repeats: u8,
+    /// Whether credentials came with it.
+    pub credentials: u8,
+    /// The reason for which a limit refused it, as its number.
+    pub reason: u8,
 }
 
-/// An INVITE with a To tag.
+/// Octets of a [`Call`].
+pub const CALL: usize = 112;
+
+const _: () = assert!(size_of::<Call>() == CALL, "Call has padding that nobody named");
+
+/// What the table says of an INVITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReInvite {
-    /// Its Call-ID.
-    pub call_id: Digest,
-    /// Where it comes from.
-    pub src: Addr,
-    /// Where it goes.
-    pub dst: Addr,
-    /// Its From tag.
-    pub from_tag: Digest,
-    /// Its To tag.
-    pub to_tag: Digest,
-    /// The user of its Request-URI.
-    pub user: Digest,
-}
-
-/// Where calls are kept.
-pub trait Calls {
-    /// The call with this Call-ID, if it is known.
-    fn call(&self, call_id: Digest) -> Option<Call>;
-}
-
-/// Whether an INVITE belongs to a call that goes on. One that does not is a new call, whatever it says of itself.
-pub fn is_in_dialog(calls: &impl Calls, request: &ReInvite) -> bool {
-    calls.call(request.call_id).is_some_and(|call| call.goes_on(request))
+pub enum Again {
+    /// It begins a call.
+    New,
+    /// It belongs to a call that goes on.
+    InDialog,
+    /// It was counted before.
+    Repeat,
+    /// It was refused before.
+    Refused,
 }
 
 impl Call {
-    /// Either side may send it; it must carry both tags, and call whom the call was admitted to or who said to be called so.
-    fn goes_on(&self, request: &ReInvite) -> bool {
-        let sides = (request.src, request.dst, request.from_tag, request.to_tag);
-        let from_caller = sides == (self.caller, self.callee, self.from_tag, self.to_tag);
-        let from_callee = sides == (self.callee, self.caller, self.to_tag, self.from_tag);
-        let known = request.user == self.admitted || self.contacts.contains(&request.user);
-        let whole = self.from_tag != 0 && self.to_tag != 0 && request.user != 0;
-        self.confirmed && whole && known && (from_caller || from_callee)
+    /// The record in these octets, as the kernel wrote it.
+    pub fn from_octets(octets: &[u8; CALL]) -> Self {
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(octets.get(8 * at..8 * at + 8).unwrap_or(&[0; 8]));
+            u64::from_ne_bytes(word)
+        };
+        let tail = word(13).to_ne_bytes();
+        let [first, second, class, who, state, repeats, credentials, reason] = tail;
+        Self {
+            caller: Addr { hi: word(0), lo: word(1) },
+            callee: Addr { hi: word(2), lo: word(3) },
+            from_tag: word(4),
+            to_tag: word(5),
+            admitted: word(6),
+            contacts: [word(7), word(8)],
+            line: word(9),
+            begun: word(10),
+            last: word(11),
+            until: word(12),
+            country: u16::from_ne_bytes([first, second]),
+            class,
+            who,
+            state,
+            repeats,
+            credentials,
+            reason,
+        }
+    }
+
+    /// How far it is.
+    pub const fn state(&self) -> State {
+        State::from_u8(self.state)
+    }
+
+    /// What an INVITE between `src` and `dst` at `now` is to this call, whose Call-ID it has; one that was sent again is
+    /// noted.
+    #[inline(always)]
+    pub fn again(&mut self, invite: &Dialog, src: Addr, dst: Addr, now: u64) -> Again {
+        if now > self.until {
+            return Again::New;
+        }
+        if invite.to_tag != 0 {
+            return if self.goes_on(invite, src, dst) { Again::InDialog } else { Again::New };
+        }
+        if invite.from_tag != self.from_tag || invite.user != self.admitted || invite.user == 0 {
+            return Again::New;
+        }
+        if self.state == State::Refused as u8 {
+            return Again::Refused;
+        }
+        // The authenticated repeat comes at once, and once; what else comes faster than a timer is another call.
+        let proves = invite.credentials != 0 && self.credentials == 0;
+        let on_time = now.saturating_sub(self.last) >= RETRANSMISSION;
+        if self.state == State::Ended as u8 || self.repeats >= REPEATS || !proves && !on_time {
+            return Again::New;
+        }
+        self.repeats += 1;
+        self.last = now;
+        self.credentials |= (invite.credentials != 0) as u8;
+        Again::Repeat
+    }
+
+    /// Either side may go on; with both tags, and calling whom the call was admitted to or who said to be called so.
+    #[inline(always)]
+    fn goes_on(&self, invite: &Dialog, src: Addr, dst: Addr) -> bool {
+        let from_caller = src.is(self.caller)
+            && dst.is(self.callee)
+            && invite.from_tag == self.from_tag
+            && invite.to_tag == self.to_tag;
+        let from_callee = src.is(self.callee)
+            && dst.is(self.caller)
+            && invite.from_tag == self.to_tag
+            && invite.to_tag == self.from_tag;
+        let known = invite.user == self.admitted || invite.user == self.contacts[0] || invite.user == self.contacts[1];
+        let whole = self.from_tag != 0 && self.to_tag != 0 && invite.user != 0;
+        self.state == State::Answered as u8 && whole && known && (from_caller || from_callee)
+    }
+
+    /// Notes an answer with `status` that goes from `src` to `dst` at `now`, and says whether it shows that the caller's
+    /// credentials hold.
+    #[inline(always)]
+    pub fn answer(&mut self, answer: &Dialog, status: u32, src: Addr, dst: Addr, now: u64) -> bool {
+        if now > self.until {
+            return false;
+        }
+        let to_caller = dst.is(self.caller);
+        let bye = answer.method == Method::Bye as u32;
+        if bye && status / 100 == 2 && (to_caller || dst.is(self.callee)) {
+            self.end(now);
+            return false;
+        }
+        let asks = answer.method == Method::Invite as u32 || answer.method == Method::Register as u32;
+        if !asks || !to_caller || answer.from_tag != self.from_tag || self.state == State::Refused as u8 {
+            return false;
+        }
+        if status < 200 {
+            if self.state == State::Invited as u8 || self.state == State::Challenged as u8 {
+                self.state = State::Ringing as u8;
+            }
+            return false;
+        }
+        if status >= 300 {
+            // An answer to a re-INVITE ends nothing (RFC 3261 section 14.1).
+            if self.state == State::Answered as u8 {
+                return false;
+            }
+            self.to_tag = answer.to_tag;
+            self.state = State::Challenged as u8;
+            if status != 401 && status != 407 {
+                self.end(now);
+            }
+            return false;
+        }
+        if answer.method == Method::Register as u32 {
+            self.end(now);
+            return self.credentials != 0;
+        }
+        if self.state == State::Ended as u8 {
+            return false;
+        }
+        self.state = State::Answered as u8;
+        self.to_tag = answer.to_tag;
+        self.callee = src;
+        self.contacts[1] = answer.contact;
+        self.until = now + ANSWERED;
+        self.credentials != 0
+    }
+
+    #[inline(always)]
+    fn end(&mut self, now: u64) {
+        self.state = State::Ended as u8;
+        self.until = now + AFTERWARDS;
     }
 }
 
@@ -75,63 +268,150 @@ mod tests {
     const CALLER: Addr = Addr::v4(0xc000_0242);
     const CALLEE: Addr = Addr::v4(0xc000_0201);
     const OTHER: Addr = Addr::v4(0xc633_6401);
+    const NOW: u64 = 1_000 * SECOND;
 
-    const CALL: Call = Call {
-        caller: CALLER,
-        callee: CALLEE,
-        from_tag: 1,
-        to_tag: 2,
-        admitted: 10,
-        contacts: [11, 12],
-        confirmed: true,
-    };
-    const HOLD: ReInvite = ReInvite { call_id: 7, src: CALLER, dst: CALLEE, from_tag: 1, to_tag: 2, user: 12 };
+    const INVITE: Dialog =
+        Dialog { call_id: 7, from_tag: 1, to_tag: 0, line: 0, user: 10, contact: 11, method: 1, credentials: 0 };
+    const HOLD: Dialog = Dialog { to_tag: 2, user: 12, ..INVITE };
 
-    struct One(Call);
-
-    impl Calls for One {
-        fn call(&self, call_id: Digest) -> Option<Call> {
-            (call_id == 7).then_some(self.0)
+    fn invited() -> Call {
+        Call {
+            caller: CALLER,
+            callee: CALLEE,
+            from_tag: 1,
+            admitted: 10,
+            contacts: [11, 0],
+            begun: NOW,
+            last: NOW,
+            until: NOW + UNANSWERED,
+            ..Call::default()
         }
     }
 
-    fn passes(call: Call, request: ReInvite) -> bool {
-        is_in_dialog(&One(call), &request)
+    fn answer(method: Method, to_tag: Digest) -> Dialog {
+        Dialog { to_tag, contact: 12, method: method as u32, ..INVITE }
+    }
+
+    fn answered() -> Call {
+        let mut call = invited();
+        assert!(!call.answer(&answer(Method::Invite, 2), 200, CALLEE, CALLER, NOW));
+        call
+    }
+
+    fn is_in_dialog(call: Call, request: Dialog, src: Addr, dst: Addr) -> bool {
+        let mut call = call;
+        call.again(&request, src, dst, NOW) == Again::InDialog
     }
 
     #[test]
     fn either_side_may_go_on_with_an_answered_call() {
-        assert!(passes(CALL, HOLD), "to the Contact of the other side");
-        assert!(passes(CALL, ReInvite { user: 10, ..HOLD }), "to the number that was admitted");
-        let back = ReInvite { src: CALLEE, dst: CALLER, from_tag: 2, to_tag: 1, user: 11, ..HOLD };
-        assert!(passes(CALL, back), "from who was called");
+        assert!(is_in_dialog(answered(), HOLD, CALLER, CALLEE), "to the Contact of the other side");
+        assert!(is_in_dialog(answered(), Dialog { user: 10, ..HOLD }, CALLER, CALLEE), "to the number admitted");
+        let back = Dialog { from_tag: 2, to_tag: 1, user: 11, ..HOLD };
+        assert!(is_in_dialog(answered(), back, CALLEE, CALLER), "from who was called");
     }
 
     #[test]
     fn a_known_call_is_no_cover_for_another_number() {
-        assert!(!passes(CALL, ReInvite { user: 99, ..HOLD }));
-        assert!(!passes(CALL, ReInvite { user: 0, ..HOLD }), "no user is nobody's Contact");
-        assert!(!passes(Call { contacts: [0, 0], ..CALL }, ReInvite { user: 0, ..HOLD }));
+        assert!(!is_in_dialog(answered(), Dialog { user: 99, ..HOLD }, CALLER, CALLEE));
+        assert!(!is_in_dialog(answered(), Dialog { user: 0, ..HOLD }, CALLER, CALLEE), "no user is nobody's Contact");
     }
 
     #[test]
     fn made_up_tags_and_other_addresses_begin_a_new_call() {
-        for request in [
-            ReInvite { call_id: 8, ..HOLD },
-            ReInvite { to_tag: 3, ..HOLD },
-            ReInvite { from_tag: 3, ..HOLD },
-            ReInvite { to_tag: 0, ..HOLD },
-            ReInvite { src: OTHER, ..HOLD },
-            ReInvite { dst: OTHER, ..HOLD },
-            ReInvite { src: CALLEE, dst: CALLER, ..HOLD },
+        for (request, src, dst) in [
+            (Dialog { to_tag: 3, ..HOLD }, CALLER, CALLEE),
+            (Dialog { from_tag: 3, ..HOLD }, CALLER, CALLEE),
+            (HOLD, OTHER, CALLEE),
+            (HOLD, CALLER, OTHER),
+            (HOLD, CALLEE, CALLER),
         ] {
-            assert!(!passes(CALL, request), "{request:?}");
+            assert!(!is_in_dialog(answered(), request, src, dst), "{request:?}");
         }
+        assert!(!is_in_dialog(invited(), HOLD, CALLER, CALLEE), "a call that nobody answered is none");
     }
 
     #[test]
-    fn a_call_that_nobody_answered_is_none() {
-        assert!(!passes(Call { confirmed: false, ..CALL }, HOLD));
-        assert!(!passes(Call { to_tag: 0, ..CALL }, ReInvite { to_tag: 0, ..HOLD }));
+    fn a_retransmission_counts_once_and_a_flood_does_not() {
+        let mut call = invited();
+        let mut again = |after| call.again(&INVITE, CALLER, CALLEE, NOW + after);
+        assert_eq!(again(1_000_000), Again::New, "faster than any timer");
+        for after in [500, 1_500, 3_500, 7_500, 15_500, 31_500] {
+            assert_eq!(again(after * 1_000_000), Again::Repeat, "{after} ms");
+        }
+        for seconds in 32..40 {
+            assert_eq!(again(seconds * SECOND), Again::Repeat);
+        }
+        assert_eq!(again(40 * SECOND), Again::New, "a fixed number");
+        assert_eq!(invited().again(&Dialog { user: 13, ..INVITE }, CALLER, CALLEE, NOW + SECOND), Again::New);
+        assert_eq!(invited().again(&Dialog { from_tag: 3, ..INVITE }, CALLER, CALLEE, NOW + SECOND), Again::New);
+    }
+
+    #[test]
+    fn the_repeat_with_credentials_comes_at_once_and_once() {
+        let mut call = invited();
+        call.answer(&answer(Method::Invite, 2), 407, CALLEE, CALLER, NOW);
+        assert_eq!(call.state(), State::Challenged);
+        let proved = Dialog { credentials: 1, ..INVITE };
+        assert_eq!(call.again(&proved, CALLER, CALLEE, NOW + 1_000_000), Again::Repeat);
+        assert_eq!(call.again(&proved, CALLER, CALLEE, NOW + 2_000_000), Again::New);
+        assert!(call.answer(&answer(Method::Invite, 3), 200, CALLEE, CALLER, NOW + SECOND), "its credentials hold");
+    }
+
+    #[test]
+    fn a_call_that_a_limit_refused_stays_refused() {
+        let mut call = Call { state: State::Refused as u8, until: NOW + AFTERWARDS, ..invited() };
+        assert_eq!(call.again(&INVITE, CALLER, CALLEE, NOW + 31 * SECOND), Again::Refused);
+        assert_eq!(call.again(&INVITE, CALLER, CALLEE, NOW + 33 * SECOND), Again::New);
+        assert_eq!(call.again(&Dialog { user: 13, ..INVITE }, CALLER, CALLEE, NOW), Again::New, "another number");
+    }
+
+    #[test]
+    fn a_call_rings_is_answered_and_ends() {
+        let mut call = invited();
+        call.answer(&answer(Method::Invite, 2), 180, CALLEE, CALLER, NOW);
+        assert_eq!(call.state(), State::Ringing);
+        call.answer(&answer(Method::Invite, 2), 200, CALLEE, OTHER, NOW);
+        assert_eq!(call.state(), State::Ringing, "an answer to somebody else");
+        call.answer(&answer(Method::Invite, 2), 200, CALLEE, CALLER, NOW);
+        assert_eq!((call.state(), call.until), (State::Answered, NOW + ANSWERED));
+        call.answer(&answer(Method::Invite, 2), 488, CALLEE, CALLER, NOW);
+        assert_eq!(call.state(), State::Answered, "a re-INVITE that is refused ends nothing");
+        let mut by_callee = call;
+        call.answer(&answer(Method::Bye, 2), 200, CALLEE, CALLER, NOW);
+        assert_eq!(call.state(), State::Ended);
+        by_callee.answer(&answer(Method::Bye, 1), 200, CALLER, CALLEE, NOW);
+        assert_eq!(by_callee.state(), State::Ended);
+        assert_eq!(call.again(&INVITE, CALLER, CALLEE, NOW + SECOND), Again::New, "what ended begins anew");
+    }
+
+    #[test]
+    fn only_credentials_that_hold_make_a_source_known() {
+        let register = |credentials, status| {
+            let mut call = Call { credentials, ..invited() };
+            call.answer(&answer(Method::Register, 2), status, CALLEE, CALLER, NOW)
+        };
+        assert!(register(1, 200));
+        assert!(!register(0, 200), "a server that lets anybody register proves nothing");
+        assert!(!register(1, 401) && !register(1, 403) && !register(1, 100));
+    }
+
+    #[test]
+    fn octets_of_the_kernel_are_read_as_it_wrote_them() {
+        let mut octets = [0; CALL];
+        for (at, octet) in octets.iter_mut().enumerate() {
+            *octet = at as u8;
+        }
+        let call = Call::from_octets(&octets);
+        assert_eq!(call.caller.hi.to_ne_bytes(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(call.until.to_ne_bytes(), [96, 97, 98, 99, 100, 101, 102, 103]);
+        assert_eq!(call.country.to_ne_bytes(), [104, 105]);
+        assert_eq!((call.class, call.state, call.reason), (106, 108, 111));
+    }
+
+    #[test]
+    fn clocks_at_their_ends_do_not_overflow() {
+        let mut call = Call { last: u64::MAX, until: u64::MAX, ..invited() };
+        assert_eq!(call.again(&INVITE, CALLER, CALLEE, 0), Again::New);
     }
 }

@@ -1,25 +1,31 @@
 //! The environment of a decision: what differs between the kernel and the host, beyond the text.
 
 use crate::{
+    addr::Addr,
+    call::{Call, Digest},
+    dialog::{self, Dialog},
     judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{CellKey, gcra},
     number::plan::Meaning,
     policy::{Policy, image::Action},
     sip::target::Target,
+    site::Site,
     text::Text,
     wire::Datagram,
 };
 
 /// Policy, state, clock and the record to write, for one packet.
 pub trait Env: Text + Policy {
-    /// Decides about one message of a stream; see [`judge::judge`].
+    /// Decides about one message, and notes what it does to the calls; see [`judge::judge`] and [`judge::follow`].
     #[inline(always)]
     fn message(&mut self, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision
     where
         Self: Sized,
     {
-        judge::judge(self, datagram, arrival, from)
+        let decision = judge::judge(self, datagram, arrival, from);
+        judge::follow(self, datagram, arrival, from);
+        decision
     }
 
     /// Judges one place of a request, and says whether there is another; see [`judge::place`].
@@ -66,6 +72,54 @@ pub trait Env: Text + Policy {
 
     /// Takes one from a cell, unless it is over its limit.
     fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool;
+
+    /// What was learned of the site.
+    fn site(&mut self) -> &mut Site;
+
+    /// Whether the PBX took credentials of a source, and that still counts.
+    fn is_known(&mut self, source: Addr) -> bool;
+
+    /// Notes that the PBX took credentials of a source.
+    fn know(&mut self, source: Addr, until: u64);
+
+    /// What names the call of the message at hand.
+    fn dialog(&mut self) -> &mut Dialog;
+
+    /// Reads it from a request; see [`dialog::request`].
+    #[inline(always)]
+    fn request_dialog(&mut self, at: u32, who: u8)
+    where
+        Self: Sized,
+    {
+        dialog::request(self, at, who);
+    }
+
+    /// Reads it from an answer; see [`dialog::answer`].
+    #[inline(always)]
+    fn answer_dialog(&mut self, at: u32)
+    where
+        Self: Sized,
+    {
+        dialog::answer(self, at);
+    }
+
+    /// The call with this Call-ID, if it is known: of sources that the site vouches for first.
+    fn call(&mut self, id: Digest) -> Option<&mut Call>;
+
+    /// A record to fill in and to [keep](Self::keep_call).
+    fn fresh_call(&mut self) -> &mut Call;
+
+    /// Keeps that record under a Call-ID, in the table of sources that the site vouches for (`own`) or in the other.
+    fn keep_call(&mut self, own: bool, id: Digest);
+
+    /// What the call table says of the INVITE at hand; see [`judge::again`].
+    #[inline(always)]
+    fn again(&mut self, datagram: &Datagram) -> u64
+    where
+        Self: Sized,
+    {
+        judge::again(self, datagram)
+    }
 
     /// The record of this packet.
     fn judged(&mut self) -> &mut Judged;

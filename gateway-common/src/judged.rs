@@ -41,6 +41,8 @@ pub struct Judged {
     pub source: Addr,
     /// The dialled string.
     pub dialled: [u8; DIALLED],
+    /// The line; see [`crate::dialog::Dialog::line`]. 0 where there is none.
+    pub line: u64,
 }
 
 /// Who asks.
@@ -53,6 +55,8 @@ pub enum Who {
     Lan = 1,
     /// Named in the policy.
     Trunk = 2,
+    /// The PBX took its credentials.
+    Known = 3,
 }
 
 impl Who {
@@ -62,6 +66,7 @@ impl Who {
             Self::Unproved => "unproved",
             Self::Lan => "lan",
             Self::Trunk => "trunk",
+            Self::Known => "known",
         }
     }
 
@@ -71,13 +76,14 @@ impl Who {
             0 => Some(Self::Unproved),
             1 => Some(Self::Lan),
             2 => Some(Self::Trunk),
+            3 => Some(Self::Known),
             _ => None,
         }
     }
 }
 
 /// Octets of a [`Judged`].
-pub const JUDGED: usize = 48 + DIALLED;
+pub const JUDGED: usize = 56 + DIALLED;
 
 const _: () = assert!(size_of::<Judged>() == JUDGED, "Judged has padding that nobody named");
 
@@ -100,6 +106,7 @@ impl Judged {
         time: 0,
         source: Addr { hi: 0, lo: 0 },
         dialled: [0; DIALLED],
+        line: 0,
     };
 
     /// The record in these octets, as the kernel wrote it; `None` if they are too few.
@@ -115,7 +122,8 @@ impl Judged {
         let (time, rest) = rest.split_first_chunk()?;
         let (hi, rest) = rest.split_first_chunk()?;
         let (lo, rest) = rest.split_first_chunk()?;
-        let (dialled, _) = rest.split_first_chunk()?;
+        let (dialled, rest) = rest.split_first_chunk()?;
+        let (line, _) = rest.split_first_chunk()?;
         let ([verdict, reason, method, class], [dialled_len, e164_at], [who, differs]) = (*head, *lens, *who);
         Some(Self {
             verdict,
@@ -134,6 +142,7 @@ impl Judged {
             time: u64::from_ne_bytes(*time),
             source: Addr { hi: u64::from_ne_bytes(*hi), lo: u64::from_ne_bytes(*lo) },
             dialled: *dialled,
+            line: u64::from_ne_bytes(*line),
         })
     }
 

@@ -5,7 +5,7 @@
 //! tests one bit of it.
 
 use crate::sip::{
-    scan,
+    parameter, scan,
     target::{self, Target},
 };
 
@@ -92,6 +92,24 @@ pub trait Text: Steps {
     #[inline(always)]
     fn header(&mut self, line: u32, found: u64) -> u64 {
         crate::sip::headers::header(self, line, found)
+    }
+
+    /// A digest of the octets from `at` to `end`; see [`parameter::span`].
+    #[inline(always)]
+    fn span(&self, at: u32, end: u32, seed: u64) -> u64 {
+        parameter::span(self, at, end, seed)
+    }
+
+    /// The digest of a word; see [`parameter::digest`].
+    #[inline(always)]
+    fn digest(&mut self, machine: u32, at: u32, start: u64, seed: u64) -> u64 {
+        parameter::digest(self, machine, at, start, seed)
+    }
+
+    /// The digest of a user part; see [`parameter::user`].
+    #[inline(always)]
+    fn user(&mut self, at: u32, seed: u64) -> u64 {
+        parameter::user(self, at, seed)
     }
 
     /// The start of the line behind the one that `at` is in, or `len`.

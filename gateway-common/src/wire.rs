@@ -42,7 +42,7 @@ pub const HEADERS: usize = 2048;
 pub struct Datagram {
     /// Source address, of the innermost header read.
     pub src: Addr,
-    /// Destination address; only of a later fragment, which has no ports.
+    /// Destination address.
     pub dst: Addr,
     /// Source port.
     pub sport: u16,
@@ -140,12 +140,14 @@ pub fn plain_datagram<F: Frame>(frame: &mut F, found: &mut Datagram) -> Option<(
     let total = frame.u16(16)? as u32;
     let protocol = frame.u8(23)?;
     let src = frame.u32(26)?;
+    let dst = frame.u32(30)?;
     let ports = frame.u32(34)?;
     let length = frame.u16(38)? as u32;
     if protocol != IP_UDP || length < 8 || length + 20 > total {
         return None;
     }
     found.src = Addr::v4(src);
+    found.dst = Addr::v4(dst);
     found.ip_at = IP as u16;
     found.transport_at = UDP as u16;
     found.first_fragment = false;
@@ -239,9 +241,9 @@ fn ipv4<F: Frame>(frame: &mut F, found: &mut Datagram) -> Result<Ip, Walk> {
     if head >> 28 != 4 || header < 20 || total < header {
         return Err(Walk::Other);
     }
+    let Some(dst) = frame.u32(16) else { return Err(Walk::Other) };
+    found.dst = Addr::v4(dst);
     if fragment & 0x1fff != 0 {
-        let Some(dst) = frame.u32(16) else { return Err(Walk::Other) };
-        found.dst = Addr::v4(dst);
         return Err(Walk::LaterFragment);
     }
     frame.skip(header as usize);
@@ -257,17 +259,14 @@ fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Resu
     let Some(next) = frame.u8(6) else { return Err(Walk::Other) };
     let Some(src_hi) = frame.u64(8) else { return Err(Walk::Other) };
     let Some(src_lo) = frame.u64(16) else { return Err(Walk::Other) };
-    let mut dst = Addr { hi: 0, lo: 0 };
-    if DEEP {
-        let Some(hi) = frame.u64(24) else { return Err(Walk::Other) };
-        let Some(lo) = frame.u64(32) else { return Err(Walk::Other) };
-        dst = Addr { hi, lo };
-    }
+    let Some(dst_hi) = frame.u64(24) else { return Err(Walk::Other) };
+    let Some(dst_lo) = frame.u64(32) else { return Err(Walk::Other) };
     if head >> 4 != 6 {
         return Err(Walk::Other);
     }
     frame.skip(40);
     found.src = Addr { hi: src_hi, lo: src_lo };
+    found.dst = Addr { hi: dst_hi, lo: dst_lo };
     found.first_fragment = false;
     let mut ip = Ip { protocol: next, len: payload as u32 };
     let mut i = 0u32;
@@ -291,7 +290,6 @@ fn ipv6<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> Resu
                 let Some(next) = frame.u8(0) else { return Err(Walk::Other) };
                 let Some(offset) = frame.u16(2) else { return Err(Walk::Other) };
                 if offset & 0xfff8 != 0 {
-                    found.dst = dst;
                     return Err(Walk::LaterFragment);
                 }
                 if ip.len < 8 {

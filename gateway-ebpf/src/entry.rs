@@ -18,6 +18,7 @@ use gateway_common::{
 };
 
 use crate::{
+    calls::{is_armed, is_hinted},
     canonical::{NOT_REFUSED, packed, tg_refused},
     counters::{count_reason, count_refused},
     env::{Bare, Told, tg_fragment},
@@ -202,7 +203,10 @@ fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &
     let Some(canonical) = Canonical::read(packet, datagram) else { return NOT_REFUSED };
     let side = if lan != 0 { Side::Lan } else { Side::Wan };
     let Some((arrival, _)) = arrival(ctx, side) else { return NOT_REFUSED };
-    let told = Told::new(arrival).with_plus(canonical.shape.plus());
+    if is_hinted(datagram.src) {
+        return NOT_REFUSED;
+    }
+    let told = Told::new(arrival).with_plus(canonical.shape.plus()).armed(is_armed());
     tg_refused(image, told.0, packed(canonical), datagram.src.hi, datagram.src.lo)
 }
 

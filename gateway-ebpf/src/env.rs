@@ -6,6 +6,8 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use gateway_common::{
     Reason, Verdict,
     addr::Addr,
+    call::{Call, Digest},
+    dialog::Dialog,
     env::{self, Cells, Env},
     judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request, Side},
     judged::Judged,
@@ -19,12 +21,16 @@ use gateway_common::{
         image::{Action, CELLS, DialCell, SourceEntry},
     },
     sip::target::Target,
+    site::Site,
     text::{Steps, Text},
     wire::Datagram,
 };
 
 use crate::{
-    maps::{Image, LIMITS},
+    calls::{
+        is_hinted, site, tg_again, tg_answer_dialog, tg_follow, tg_is_known, tg_keep_call, tg_know, tg_request_dialog,
+    },
+    maps::{CALLS, CALLS_OTHER, Image, LIMITS},
     window::{Window, masked, rolled},
 };
 
@@ -37,7 +43,7 @@ const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to ano
 pub(crate) struct Kernel {
     pub(crate) window: Window,
     pub(crate) image: *const Image,
-    /// Nanoseconds, 0 until read.
+    /// Nanoseconds, 0 until read; kept in the scratch from then on.
     pub(crate) now: u64,
 }
 
@@ -115,6 +121,21 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
+    fn span(&self, at: u32, end: u32, seed: u64) -> u64 {
+        self.window.span(at, end, seed)
+    }
+
+    #[inline(always)]
+    fn digest(&mut self, machine: u32, at: u32, start: u64, seed: u64) -> u64 {
+        self.window.digest(machine, at, start, seed)
+    }
+
+    #[inline(always)]
+    fn user(&mut self, at: u32, seed: u64) -> u64 {
+        self.window.user(at, seed)
+    }
+
+    #[inline(always)]
     fn next_line(&mut self, at: u32) -> u32 {
         self.window.next_line(at)
     }
@@ -170,9 +191,11 @@ impl Policy for Kernel {
 impl Env for Kernel {
     #[inline(always)]
     fn message(&mut self, _: &Datagram, arrival: Arrival, from: u32) -> Decision {
-        let told = tg_judge(self.image, self.now, Told::new(arrival).from(from).0);
-        let verdict = Verdict::from_u8(told as u8).unwrap_or(Verdict::Pass);
-        (verdict, Reason::from_u8((told >> 8) as u8).unwrap_or(Reason::NotSip))
+        let told = Told::new(arrival).from(from).0;
+        let decided = tg_judge(self.image, told);
+        tg_follow(self.image, told);
+        let verdict = Verdict::from_u8(decided as u8).unwrap_or(Verdict::Pass);
+        (verdict, Reason::from_u8((decided >> 8) as u8).unwrap_or(Reason::NotSip))
     }
 
     #[inline(always)]
@@ -206,6 +229,8 @@ impl Env for Kernel {
         if self.now == 0 {
             // SAFETY: the helper has no preconditions.
             self.now = unsafe { bpf_ktime_get_ns() };
+            // SAFETY: as in `judged`. What is called later reads the same time.
+            unsafe { (*self.window.scratch).now = self.now };
         }
         self.now
     }
@@ -218,6 +243,64 @@ impl Env for Kernel {
     #[inline(always)]
     fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
         tg_take(named(key), key.value, now, interval, tolerance) != 0
+    }
+
+    #[inline(always)]
+    fn site(&mut self) -> &mut Site {
+        // SAFETY: as in `judged`.
+        unsafe { &mut *site(self.window.scratch) }
+    }
+
+    #[inline(always)]
+    fn is_known(&mut self, source: Addr) -> bool {
+        if !is_hinted(source) {
+            return false;
+        }
+        tg_is_known(source.hi, source.lo, self.now) != 0
+    }
+
+    #[inline(always)]
+    fn know(&mut self, source: Addr, until: u64) {
+        tg_know(source.hi, source.lo, until);
+    }
+
+    #[inline(always)]
+    fn dialog(&mut self) -> &mut Dialog {
+        // SAFETY: as in `judged`.
+        unsafe { &mut (*self.window.scratch).dialog }
+    }
+
+    #[inline(always)]
+    fn request_dialog(&mut self, at: u32, who: u8) {
+        tg_request_dialog(self.image, at, who as u32);
+    }
+
+    #[inline(always)]
+    fn answer_dialog(&mut self, at: u32) {
+        tg_answer_dialog(self.image, at);
+    }
+
+    #[inline(always)]
+    fn call(&mut self, id: Digest) -> Option<&mut Call> {
+        let call = CALLS.get_ptr_mut(&id).or_else(|| CALLS_OTHER.get_ptr_mut(&id))?;
+        // SAFETY: the map gave the pointer; what another CPU writes meanwhile is another packet of the same call.
+        Some(unsafe { &mut *call })
+    }
+
+    #[inline(always)]
+    fn fresh_call(&mut self) -> &mut Call {
+        // SAFETY: as in `judged`.
+        unsafe { &mut (*self.window.scratch).call }
+    }
+
+    #[inline(always)]
+    fn keep_call(&mut self, own: bool, id: Digest) {
+        tg_keep_call(own as u32, id);
+    }
+
+    #[inline(always)]
+    fn again(&mut self, _: &Datagram) -> u64 {
+        tg_again(self.image)
     }
 
     #[inline(always)]
@@ -259,7 +342,7 @@ impl Env for Kernel {
 }
 
 /// Where a packet came in, and what of it is judged, in one word: interface index, then a bit for the LAN side, one for a
-/// SIP port as destination, one for a plus in front of a canonical number, and the position of the message.
+/// SIP port as destination, one for a plus in front of a canonical number, one where the floor is armed, and the position of the message.
 #[derive(Clone, Copy)]
 pub(crate) struct Told(pub(crate) u64);
 
@@ -267,7 +350,8 @@ impl Told {
     const LAN: u64 = 1 << 32;
     const TO_SIP: u64 = 1 << 33;
     const PLUS: u64 = 1 << 34;
-    const FROM: u32 = 40;
+    const ARMED: u64 = 1 << 35;
+    pub(crate) const FROM: u32 = 40;
 
     #[inline(always)]
     pub(crate) const fn new(arrival: Arrival) -> Self {
@@ -285,12 +369,22 @@ impl Told {
     }
 
     #[inline(always)]
+    pub(crate) const fn armed(self, yes: bool) -> Self {
+        Self(self.0 | if yes { Self::ARMED } else { 0 })
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_armed(self) -> bool {
+        self.0 & Self::ARMED != 0
+    }
+
+    #[inline(always)]
     pub(crate) const fn plus(self) -> u64 {
         self.0 & Self::PLUS
     }
 
     #[inline(always)]
-    const fn from(self, at: u32) -> Self {
+    pub(crate) const fn from(self, at: u32) -> Self {
         Self(self.0 | (at as u64) << Self::FROM)
     }
 
@@ -320,7 +414,10 @@ fn given(image: *const Image) -> Option<*const Image> {
 /// The environment of an exported function that works on the image.
 #[inline(always)]
 pub(crate) fn with_image(image: *const Image) -> Option<Kernel> {
-    Some(Kernel { image: given(image)?, window: Window::of_this_cpu()?, now: 0 })
+    let window = Window::of_this_cpu()?;
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let now = unsafe { (*window.scratch).now };
+    Some(Kernel { image: given(image)?, window, now })
 }
 
 /// A policy alone, before anything is dialled.
@@ -364,9 +461,8 @@ fn cell(image: *const Image, index: u32) -> u64 {
 /// Judges a message in the window: see [`decided`]. `told` is a [`Told`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_judge(image: *const Image, now: u64, told: u64) -> u64 {
+pub(crate) extern "C" fn tg_judge(image: *const Image, told: u64) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
-    env.now = now;
     // SAFETY: the map gave the pointer, and nothing else on this CPU uses the scratch while the program runs.
     let datagram = unsafe { &(*env.window.scratch).datagram };
     decided(judge::judge(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32))
@@ -375,9 +471,8 @@ pub(crate) extern "C" fn tg_judge(image: *const Image, now: u64, told: u64) -> u
 /// Judges the TCP segment in the window: as [`tg_judge`], and [`NOTHING`] where it says nothing.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_segment(image: *const Image, now: u64, told: u64) -> u64 {
+pub(crate) extern "C" fn tg_segment(image: *const Image, told: u64) -> u64 {
     let Some(mut env) = with_image(image) else { return NOTHING };
-    env.now = now;
     // SAFETY: as in `tg_judge`.
     let datagram = unsafe { &(*env.window.scratch).datagram };
     match judge::segment(&mut env, datagram, Told(told).arrival(), told & Told::TO_SIP != 0) {

@@ -10,6 +10,7 @@ use aya_ebpf::{
 use gateway_common::{Reason, Verdict, text::WINDOW};
 
 use crate::{
+    calls::tg_follow,
     canonical::NOT_REFUSED,
     counters::{account, count_reason},
     entry::{OTHER, TO_SIP, copy, image, ports, unjudged},
@@ -54,14 +55,20 @@ fn action(ctx: &XdpContext) -> u32 {
 fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) -> Option<u32> {
     let side = told.arrival().side;
     // SAFETY: the pointer is the per-CPU scratch of this program run.
-    let (datagram, now, short) = unsafe { (&(*window.scratch).datagram, (*window.scratch).now, (*window.scratch).short) };
+    let (datagram, short) = unsafe { (&(*window.scratch).datagram, (*window.scratch).short) };
     let ports = ports(image, datagram.sport, datagram.dport);
     if ports == OTHER {
         return None;
     }
     let told = told.to_sip(ports == TO_SIP).0;
     load(ctx, window)?;
-    let decided = if datagram.tcp { tg_segment(image, now, told) } else { tg_judge(image, now, told) };
+    let decided = if datagram.tcp {
+        tg_segment(image, told)
+    } else {
+        let decided = tg_judge(image, told);
+        tg_follow(image, told);
+        decided
+    };
     let (verdict, reason) = decision(decided)?;
     if PROBE.load() != 0 {
         let record = PROBED.get_ptr_mut(0)?;
@@ -130,4 +137,3 @@ fn load(ctx: &XdpContext, window: &Window) -> Option<()> {
     unsafe { (*scratch).whole = (payload <= WINDOW && !datagram.first_fragment && !datagram.tcp) as u32 };
     Some(())
 }
-

@@ -2,10 +2,18 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
     macros::btf_map,
 };
-use gateway_common::{counters::COUNTERS, judged::Judged, limit::CellKey, policy::image::CELLS};
+use gateway_common::{
+    addr::Addr,
+    call::{Call, Digest},
+    counters::COUNTERS,
+    judged::Judged,
+    limit::CellKey,
+    policy::image::CELLS,
+    site::{HINTS, Site},
+};
 
 use crate::window::Scratch;
 
@@ -31,6 +39,27 @@ pub(crate) static POLICY: ArrayOfMaps<Array<Cells, 1, MMAPABLE>, 1> = ArrayOfMap
 /// equals an absent one.
 #[btf_map]
 pub(crate) static LIMITS: LruHashMap<CellKey, u64, 262_144> = LruHashMap::new();
+
+/// Calls of trunk, lan and known sources by the digest of their Call-ID: 32,768 of about 190 octets, 6 MB. The one that was
+/// touched longest ago goes first; a call holds four hours, so only more than that at once forget one that goes on.
+#[btf_map]
+pub(crate) static CALLS: LruHashMap<Digest, Call, 32_768> = LruHashMap::new();
+
+/// The same for sources that nobody knows, who can fill it.
+#[btf_map]
+pub(crate) static CALLS_OTHER: LruHashMap<Digest, Call, 32_768> = LruHashMap::new();
+
+/// Until when sources are known, in boot time: 16,384. Only who has credentials of the PBX comes in, and nothing is evicted.
+#[btf_map]
+pub(crate) static KNOWN: HashMap<Addr, u64, 16_384> = HashMap::new();
+
+/// A bit for each source that may be known, so that a flood need not be looked up; see `gateway_common::site::hint`.
+#[btf_map]
+pub(crate) static HINTS_MAP: Array<[u64; HINTS as usize / 64], 1> = Array::new();
+
+/// What was learned of the site.
+#[btf_map]
+pub(crate) static SITE: Array<Site, 1> = Array::new();
 
 /// Exact counters, 15 KB a CPU.
 #[btf_map]

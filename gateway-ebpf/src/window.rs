@@ -4,13 +4,16 @@
 //! paths merge at the call. Each finds the copy by itself.
 
 use gateway_common::{
+    call::Call,
+    dialog::Dialog,
     judge::Places,
     judged::Judged,
     number::shape,
     sip::{
-        headers, scan,
+        headers, parameter, scan,
         target::{self, Target},
     },
+    site::Site,
     text::{DIALLED, Steps, Text, WINDOW},
     wire::{Datagram, Frame},
 };
@@ -46,6 +49,12 @@ pub(crate) struct Scratch {
     pub(crate) datagram: Datagram,
     /// What is known of the places judged so far.
     pub(crate) places: Places,
+    /// What names the call of the message.
+    pub(crate) dialog: Dialog,
+    /// What stands for what was learned of the site where the map does not say.
+    pub(crate) no_site: Site,
+    /// A call to be kept.
+    pub(crate) call: Call,
     /// What was decided.
     pub(crate) judged: Judged,
     /// What was decided about an earlier message of the same segment.
@@ -186,8 +195,53 @@ impl Text for Window {
     }
 
     #[inline(always)]
+    fn span(&self, at: u32, end: u32, seed: u64) -> u64 {
+        tg_span(at, end, seed)
+    }
+
+    #[inline(always)]
+    fn digest(&mut self, machine: u32, at: u32, start: u64, seed: u64) -> u64 {
+        tg_digest(machine, at, start, seed)
+    }
+
+    #[inline(always)]
+    fn user(&mut self, at: u32, seed: u64) -> u64 {
+        tg_user(at, seed)
+    }
+
+    #[inline(always)]
     fn next_line(&mut self, at: u32) -> u32 {
         tg_next_line(at)
+    }
+}
+
+/// A digest of octets of the window.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_span(at: u32, end: u32, seed: u64) -> u64 {
+    match Window::of_this_cpu() {
+        Some(window) => parameter::span(&window, at, end, seed),
+        None => 0,
+    }
+}
+
+/// The digest of a word.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_digest(machine: u32, at: u32, start: u64, seed: u64) -> u64 {
+    match Window::of_this_cpu() {
+        Some(mut window) => parameter::digest(&mut window, machine, at, start, seed),
+        None => 0,
+    }
+}
+
+/// The digest of a user part.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_user(at: u32, seed: u64) -> u64 {
+    match Window::of_this_cpu() {
+        Some(mut window) => parameter::user(&mut window, at, seed),
+        None => 0,
     }
 }
 

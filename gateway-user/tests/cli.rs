@@ -159,6 +159,12 @@ fn the_json_shapes_are_those_that_others_rely_on() {
         keys,
         ["action", "active", "expires", "kind", "origin", "profile", "reason", "schedule", "since", "value"]
     );
+    let calls = daemon.json(&["list", "calls", "--json"]);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    let abroad = daemon.json(&["list", "calls", "--abroad", "--json"]);
+    assert_eq!(abroad.len(), 1, "{abroad:?}");
+    assert_eq!(abroad[0]["value"], "192.0.2.1 > 198.51.100.7");
+    assert_eq!((&abroad[0]["action"], &abroad[0]["reason"]), (&"answered".into(), &"international SL".into()));
     assert!(daemon.json(&["list", "sources", "--json"]).iter().any(|it| it["action"] == "trunk"));
 
     for args in [&["status"][..], &["counters"], &["explain", "0570"], &["list"], &["orders"], &["events"]] {

@@ -395,7 +395,9 @@ fn an_import_is_read_again_when_its_file_changes_and_shown_with_its_age() {
     let shown = &status["imports"][0];
     assert_eq!((&shown["name"], &shown["state"], &shown["networks"]), (&"others".into(), &"kept".into(), &1.into()));
     assert!(shown["written"].is_string() && shown["notes"][0].as_str().unwrap().contains("is no address"), "{shown}");
-    let (Answer::Lines(lines), _) = core.handle(Command::List { kind: None }, "noc") else { panic!("a reply") };
+    let (Answer::Lines(lines), _) = core.handle(Command::List { kind: None, abroad: false }, "noc") else {
+        panic!("a reply")
+    };
     assert!(lines.into_iter().any(|line| line.contains("5.6.7.9") && line.contains("[import.others]")));
 
     // The import goes with a reload, and a reload that fails leaves it.
@@ -416,7 +418,9 @@ fn list_and_explain_say_which_schedule_holds() {
     std::fs::write(dir.path().join("tollgate.toml"), SCHEDULED).unwrap();
     set(&board, "2026-11-20T17:00:00+09:00");
     let mut core = again(dir.path(), &board);
-    let (Answer::Lines(lines), _) = core.handle(Command::List { kind: None }, "noc") else { panic!("a reply") };
+    let (Answer::Lines(lines), _) = core.handle(Command::List { kind: None, abroad: false }, "noc") else {
+        panic!("a reply")
+    };
     let lines: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
     let find = |value: &str| lines.iter().find(|it| it["value"] == value).unwrap_or_else(|| panic!("{value}"));
     assert_eq!((&find("LV")["schedule"], &find("LV")["active"]), (&"night".into(), &false.into()));

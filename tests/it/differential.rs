@@ -135,6 +135,8 @@ fn generated_frames_are_judged_alike() {
         Reason::SiteLimit,
         Reason::EmergencyFlood,
         Reason::Suspicious,
+        Reason::InDialog,
+        Reason::Repeat,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
     }

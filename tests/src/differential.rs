@@ -3,6 +3,7 @@
 //! Every frame goes through the engine in this process and through `BPF_PROG_TEST_RUN`, with the same policy, clock and
 //! state. Frames are generated from a seed, so that a difference can be met again.
 
+mod conversation;
 mod stream;
 
 use std::{
@@ -21,6 +22,7 @@ use gateway_user::{
     policy,
 };
 
+use self::conversation::Conversations;
 use crate::packet::{Extension, Frame, TPID_8021AD, TPID_8021Q};
 
 /// A reproducible source of chance (Marsaglia's xorshift64).
@@ -101,7 +103,7 @@ fn told(judged: &Judged) -> String {
         judged.class().as_str(),
         judged.dialled().escape_ascii().to_string(),
         e164.escape_ascii().to_string(),
-        judged.source,
+        (judged.source, judged.line),
     )
 }
 
@@ -419,6 +421,9 @@ fn disguised(chance: &mut Chance, mut frame: Frame) -> Vec<Vec<u8>> {
     vec![built]
 }
 
+/// Frames of one kind in a row.
+const STRETCH: usize = 3_000;
+
 /// Judges `wanted` generated frames by both engines under one policy; a third of the messages come from `corpus`, if it
 /// has any.
 ///
@@ -428,7 +433,16 @@ pub fn run(pair: &mut Pair, seed: u64, wanted: usize, corpus: &[Vec<u8>]) -> Res
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15 ^ seed);
     let mut now = 1;
     let mut done = 0;
+    let mut conversations = Conversations::new(&mut chance);
     while done < wanted {
+        // In stretches: time passes between the turns of a conversation, and would fill every limit again.
+        if done / STRETCH % 3 == 2 {
+            let turn = conversations.turn(&mut chance);
+            now += turn.after;
+            pair.check(&format_args!("seed {seed}, frame {done}"), &turn.frame, turn.side, 0, now)?;
+            done += 1;
+            continue;
+        }
         let fresh = if !corpus.is_empty() && chance.one_in(3) {
             corpus[chance.below(corpus.len())].clone()
         } else if chance.one_in(3) {

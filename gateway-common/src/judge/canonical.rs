@@ -153,12 +153,23 @@ impl<P: Policy> Policy for Packed<'_, P> {
 
 /// Verdict, reason and country of a canonical INVITE of an unproved source, if it is refused. `policy` holds its number.
 ///
+/// `armed` says whether the floor refuses foreign calls of sources that nobody knows, of which `src` must be one.
+///
 /// What other sources are refused is told, each packet of it, and the long way writes the record that is told.
 #[inline(always)]
-pub fn refused<P: Policy>(policy: &P, src: Addr, arrival: Arrival, canonical: Canonical) -> Option<(Decision, u16)> {
-    let source = source(policy, src, arrival, policy.cell(SWITCHES));
+pub fn refused<P: Policy>(
+    policy: &P,
+    src: Addr,
+    arrival: Arrival,
+    armed: bool,
+    canonical: Canonical,
+) -> Option<(Decision, u16)> {
+    let mut source = source(policy, src, arrival, policy.cell(SWITCHES));
     if !source.asker.is(Who::Unproved) {
         return None;
+    }
+    if armed {
+        source.asker = source.asker.armed();
     }
     let (action, country) = if let Some(known) = short(policy, source.profile, canonical) {
         known

@@ -3,6 +3,7 @@
 //! [`judge`] is the order of decisions; everything it calls answers one question.
 
 mod canonical;
+mod follow;
 mod limits;
 mod places;
 mod rules;
@@ -10,6 +11,7 @@ mod source;
 mod start_line;
 mod stream;
 
+use follow::{decided, is_in_dialog};
 use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
 use source::{Source, settled, stop};
@@ -33,6 +35,7 @@ use crate::{
 };
 
 pub use canonical::{Canonical, OCTETS, Packed, refused};
+pub use follow::{again, follow};
 pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
 pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;
@@ -82,7 +85,14 @@ pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u
 #[inline(always)]
 fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     let switches = env.cell(SWITCHES);
-    let source = source::source(env, datagram.src, arrival, switches);
+    let mut source = source::source(env, datagram.src, arrival, switches);
+    if source.asker.is(Who::Unproved) {
+        if env.is_known(datagram.src) {
+            source.asker = source.asker.known();
+        } else if env.site().armed != 0 {
+            source.asker = source.asker.armed();
+        }
+    }
     let record = env.judged();
     record.method = 0;
     record.class = Class::None as u8;
@@ -97,6 +107,8 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     record.reserved2 = 0;
     record.time = 0;
     record.source = datagram.src;
+    record.line = 0;
+    env.dialog().call_id = 0;
     source
 }
 
@@ -152,14 +164,28 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         return ceiling(env, source, method).unwrap_or_else(|| other(env, source, method));
     }
     let found = call(env, source, matches!(method, Method::Refer), request);
+    let invite = matches!(method, Method::Invite);
     if found.stops() {
+        // Who could be anybody has no call here that a rule would cut.
+        if invite && !source.asker.is(Who::Unproved) {
+            env.request_dialog(line.uri(), source.asker.0 as u8);
+            if is_in_dialog(env.again(datagram)) {
+                return (Verdict::Pass, Reason::InDialog);
+            }
+        }
         return found.decision();
+    }
+    if invite {
+        env.request_dialog(line.uri(), source.asker.0 as u8);
     }
     if found.is_class(Class::Emergency) {
         return emergency(env, source);
     }
     if let Some(refused) = ceiling(env, source, method) {
         return refused;
+    }
+    if invite && let Some(decision) = decided(env.again(datagram)) {
+        return decision;
     }
     match limits(env, source, method, found.class()) {
         Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
@@ -195,7 +221,8 @@ fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
     let starts =
         matches!(method, Method::Register | Method::Options | Method::Subscribe | Method::Message | Method::Publish);
     if starts {
-        if matches!(source.asker.order(), Ruling::Block) && source.asker.is(Who::Unproved) {
+        let outside = source.asker.is(Who::Unproved) || source.asker.is(Who::Known);
+        if matches!(source.asker.order(), Ruling::Block) && outside {
             return (Verdict::Drop, Reason::Order);
         }
         if let Some(refused) = limits(env, source, method, Class::None as u8) {

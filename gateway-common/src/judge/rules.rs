@@ -32,6 +32,14 @@ pub fn rule(asker: Asker, action: Action, place: u64) -> Finding {
     Finding::new(decision, class)
 }
 
+/// What the floor refuses to sources that nobody knows: all but national numbers, emergencies and own extensions.
+const ABROAD: u64 = 1 << Class::Premium as u64
+    | 1 << Class::International as u64
+    | 1 << Class::NonGeographic as u64
+    | 1 << Class::Unassigned as u64
+    | 1 << Class::CarrierService as u64
+    | 1 << Class::Suspicious as u64;
+
 #[inline(always)]
 pub(super) fn rule_on_number(asker: Asker, action: Action) -> Decision {
     match (action.order(), asker.order()) {
@@ -45,6 +53,9 @@ pub(super) fn rule_on_number(asker: Asker, action: Action) -> Decision {
         return (Verdict::Pass, Reason::Inbound);
     }
     if matches!(action.floor(), Ruling::Block) && asker.0 & Asker::FLOOR != 0 {
+        return (Verdict::Drop, Reason::Floor);
+    }
+    if asker.0 & Asker::ARMED != 0 && ABROAD >> (action.class() & 63) & 1 != 0 {
         return (Verdict::Drop, Reason::Floor);
     }
     let reason = Reason::from_u8(action.reason()).unwrap_or(Reason::BlockedPrefix);

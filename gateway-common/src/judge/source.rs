@@ -33,11 +33,24 @@ impl Asker {
     const ORDER: u32 = 8;
     const FILE: u32 = 10;
     pub(super) const FLOOR: u64 = 1 << 17;
+    pub(super) const ARMED: u64 = 1 << 18;
 
     #[inline(always)]
     pub(super) const fn new(who: Who, entry: SourceEntry, switches: u64) -> Self {
         let floor = if switches & FLOOR != 0 { Self::FLOOR } else { 0 };
         Self(who as u64 | (entry.order() as u64) << Self::ORDER | (entry.file() as u64) << Self::FILE | floor)
+    }
+
+    /// The same, known to the PBX.
+    #[inline(always)]
+    pub(super) const fn known(self) -> Self {
+        Self(self.0 & !0xff | Who::Known as u64)
+    }
+
+    /// The same where the floor refuses foreign calls of sources that nobody knows.
+    #[inline(always)]
+    pub(super) const fn armed(self) -> Self {
+        Self(if self.0 & Self::FLOOR != 0 { self.0 | Self::ARMED } else { self.0 })
     }
 
     #[inline(always)]
@@ -87,7 +100,7 @@ pub(super) const fn settled((verdict, reason): Decision, source: &Source, tcp: b
         return (verdict, reason);
     }
     let always = ALWAYS >> (reason as u64 & 63) & 1 != 0;
-    let vouched = tcp && !source.asker.is(Who::Unproved);
+    let vouched = tcp && (source.asker.is(Who::Lan) || source.asker.is(Who::Trunk));
     let unread = tcp && source.switches & TCP_PASS != 0 && matches!(reason, Reason::Unreadable);
     if !always && (source.switches & ENFORCE == 0 || vouched || unread) {
         return (Verdict::WouldDrop, reason);

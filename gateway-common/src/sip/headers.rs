@@ -18,6 +18,12 @@ const FROM: u32 = 12;
 const ROUTE: u32 = 24;
 const REFER_TO: u32 = 36;
 const CALLED: u32 = 48;
+/// Of a walk for [`DIALOG`] or [`ANSWER`], beside From; To stands where Route does otherwise.
+const CALL_ID: u32 = 0;
+const DIALOG_TO: u32 = 24;
+const CREDENTIALS: u32 = 36;
+const CSEQ: u32 = 36;
+const DIALOG_CONTACT: u32 = 48;
 const LENGTH: u32 = 0;
 const BODY: u32 = 12;
 const CONTACT: u32 = 0;
@@ -34,6 +40,11 @@ pub const FRAMING: u64 = 1 << 61;
 /// The next Contact, and nothing behind it.
 pub const CONTACTS: u64 = 1 << 62;
 
+/// What names the call of a request, its credentials, and its Contact.
+pub const DIALOG: u64 = 1 << 63;
+/// What names the call of an answer, its CSeq, and its Contact.
+pub const ANSWER: u64 = DIALOG | FRAMING;
+
 impl Headers {
     const fn at(self, shift: u32) -> u32 {
         (self.0 >> shift & FIELD) as u32
@@ -42,7 +53,31 @@ impl Headers {
     /// The first To.
     #[inline(always)]
     pub const fn to(self) -> u32 {
-        self.at(TO)
+        if self.0 & DIALOG != 0 { self.at(DIALOG_TO) } else { self.at(TO) }
+    }
+
+    /// The Call-ID; of a walk for [`DIALOG`] or [`ANSWER`].
+    #[inline(always)]
+    pub const fn call_id(self) -> u32 {
+        self.at(CALL_ID)
+    }
+
+    /// The first Authorization or Proxy-Authorization; of a walk for [`DIALOG`].
+    #[inline(always)]
+    pub const fn credentials(self) -> u32 {
+        self.at(CREDENTIALS)
+    }
+
+    /// The CSeq; of a walk for [`ANSWER`].
+    #[inline(always)]
+    pub const fn cseq(self) -> u32 {
+        self.at(CSEQ)
+    }
+
+    /// The first Contact; of a walk for [`DIALOG`] or [`ANSWER`].
+    #[inline(always)]
+    pub const fn dialog_contact(self) -> u32 {
+        self.at(DIALOG_CONTACT)
     }
 
     /// The first From.
@@ -101,7 +136,7 @@ impl Headers {
 }
 
 /// Walks the headers from the line behind `at`, an octet of the start line or of a header, for one of [`CALL`],
-/// [`FRAMING`] and [`CONTACTS`].
+/// [`FRAMING`], [`CONTACTS`], [`DIALOG`] and [`ANSWER`].
 #[inline(always)]
 pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32, wanted: u64) -> Headers {
     let mut found = wanted;
@@ -132,7 +167,10 @@ pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32, wanted: u64) -> Headers {
 /// Notes where the value of the header in the line at `line` begins, if it is one that is looked for.
 #[inline(always)]
 pub fn header<T: Text + ?Sized>(text: &mut T, line: u32, found: u64) -> u64 {
-    let (field, length) = if found & FRAMING != 0 {
+    let dialog = found & DIALOG != 0;
+    let (field, length) = if dialog {
+        dialog_name(text, line, found & FRAMING != 0)
+    } else if found & FRAMING != 0 {
         content_length(text, line)
     } else if found & CONTACTS != 0 {
         contact(text.word(line))
@@ -149,8 +187,8 @@ pub fn header<T: Text + ?Sized>(text: &mut T, line: u32, found: u64) -> u64 {
         return found;
     }
     // Of Route the last counts, of the others the first.
-    if found >> field & FIELD != 0 && field != ROUTE {
-        return if found & FRAMING != 0 { found | TWICE } else { found };
+    if found >> field & FIELD != 0 && (dialog || field != ROUTE) {
+        return if !dialog && found & FRAMING != 0 { found | TWICE } else { found };
     }
     found & !(FIELD << field) | (value as u64) << field
 }
@@ -177,6 +215,40 @@ const fn contact(word: u64) -> (u32, u32) {
         (CONTACT, 1)
     } else {
         (NONE, 0)
+    }
+}
+
+/// Which header of a dialog a line begins with, and the length of its name.
+#[inline(always)]
+fn dialog_name<T: Text + ?Sized>(text: &T, line: u32, answer: bool) -> (u32, u32) {
+    let w = text.word(line) | LOW;
+    if w & mask(7) == lower(b"call-id") {
+        return (CALL_ID, 7);
+    }
+    if w & mask(7) == lower(b"contact") {
+        return (DIALOG_CONTACT, 7);
+    }
+    if w & mask(4) == lower(b"from") {
+        return (FROM, 4);
+    }
+    if answer {
+        if w & mask(4) == lower(b"cseq") {
+            return (CSEQ, 4);
+        }
+    } else if w == lower(b"authoriz") {
+        return if (text.word(line + 8) | LOW) & mask(5) == lower(b"ation") { (CREDENTIALS, 13) } else { (NONE, 0) };
+    } else if w == lower(b"proxy-au") && text.word(line + 8) | LOW == lower(b"thorizat") {
+        return if (text.word(line + 16) | LOW) & mask(3) == lower(b"ion") { (CREDENTIALS, 19) } else { (NONE, 0) };
+    }
+    if w & mask(2) == lower(b"to") {
+        return (DIALOG_TO, 2);
+    }
+    match w as u8 {
+        b'i' => (CALL_ID, 1),
+        b'm' => (DIALOG_CONTACT, 1),
+        b'f' => (FROM, 1),
+        b't' => (DIALOG_TO, 1),
+        _ => (NONE, 0),
     }
 }
 

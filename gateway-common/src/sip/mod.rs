@@ -2,6 +2,7 @@
 
 pub mod headers;
 mod method;
+pub mod parameter;
 pub mod scan;
 pub mod target;
 

@@ -355,6 +355,9 @@ pub struct ListArgs {
     /// Only this part
     #[arg(value_enum)]
     pub kind: Option<ListKind>,
+    /// With `calls`: only those that leave the country
+    #[arg(long)]
+    pub abroad: bool,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,

@@ -5,13 +5,21 @@ use super::{
     args::{ListArgs, Places},
     plain, when,
 };
-use crate::control::{client::Client, protocol::Command, views::ListView};
+use crate::control::{
+    client::Client,
+    protocol::{Command, ListKind},
+    views::ListView,
+};
 
 /// Rows of one aligned table; a longer list is several tables, so that a million entries need not fit in memory.
 const ROWS: usize = 10_000;
 
 pub(super) fn run(args: ListArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
-    let lines = Client::connect(&places.socket)?.stream(&Command::List { kind: args.kind })?;
+    let calls = args.kind == Some(ListKind::Calls);
+    if args.abroad && !calls {
+        return Err(Failure::Usage("--abroad is about calls: write `tollgate list calls --abroad`".into()));
+    }
+    let lines = Client::connect(&places.socket)?.stream(&Command::List { kind: args.kind, abroad: args.abroad })?;
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     let mut tables = 0;
     for line in lines {
@@ -28,7 +36,7 @@ pub(super) fn run(args: ListArgs, places: &Places, out: &mut Out) -> Result<(), 
         }
     }
     if !args.json && rows.is_empty() && tables == 0 {
-        return Ok(out.line("nothing is blocked, allowed or limited")?);
+        return Ok(out.line(if calls { "no call is up" } else { "nothing is blocked, allowed or limited" })?);
     }
     if !rows.is_empty() {
         table(out, &rows)?;

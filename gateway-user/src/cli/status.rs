@@ -10,7 +10,7 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{ConfirmView, ImportView, InterfaceView, StatusView},
+    views::{ConfirmView, ImportView, InterfaceView, SiteView, StatusView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -33,6 +33,8 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
     let mut facts: Vec<(&str, Cell)> = vec![
         ("mode", mode),
         ("floor", if status.floor { plain("on") } else { ("off".into(), Tone::Warn) }),
+        ("", if status.floor { strangers(&status.site) } else { plain("") }),
+        ("known", known(&status.site)),
         ("policy", plain(policy.file.as_deref().unwrap_or("built-in example"))),
         (
             "",
@@ -57,6 +59,28 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
     Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+/// What the floor does to foreign calls of sources that nobody knows.
+fn strangers(site: &SiteView) -> Cell {
+    match (site.armed, site.arms) {
+        (true, _) => plain("foreign calls of sources that the PBX does not know are refused"),
+        (false, Some(when)) => {
+            let text =
+                format!("foreign calls of sources that the PBX does not know: refused from {}", when::shown(when));
+            (text, Tone::Warn)
+        }
+        (false, None) => {
+            let text =
+                "foreign calls of sources that the PBX does not know: not refused, no answer of the PBX was seen";
+            (text.into(), Tone::Warn)
+        }
+    }
+}
+
+fn known(site: &SiteView) -> Cell {
+    let text = format!("{} sources (room for {})", site.known, site.room);
+    (text, if u64::from(site.known) * 10 > u64::from(site.room) * 9 { Tone::Bad } else { Tone::Plain })
 }
 
 /// A list of sources that others keep, with its age.

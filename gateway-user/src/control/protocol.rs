@@ -32,6 +32,9 @@ pub enum Command {
     List {
         /// Only this.
         kind: Option<ListKind>,
+        /// Of calls, only those that leave the country.
+        #[serde(default)]
+        abroad: bool,
     },
     /// Stops calls.
     Block(NewOrder),
@@ -153,6 +156,8 @@ pub enum ListKind {
     Sources,
     /// Limits.
     Limits,
+    /// Calls that are set up or go on; in no other list.
+    Calls,
 }
 
 /// Why a request was not carried out.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::past::{JournalView, WayView};
 use crate::{
-    daemon::{Event, Explanation, InterfaceState},
+    daemon::{Event, Explanation, InterfaceState, SiteState},
     imports::Shown,
     orders::Order,
 };
@@ -19,6 +19,9 @@ pub struct StatusView {
     pub mode: String,
     /// Whether the floor acts.
     pub floor: bool,
+    /// What the filter has learned of the site.
+    #[serde(default)]
+    pub site: SiteView,
     /// The interfaces.
     pub interfaces: Vec<InterfaceView>,
     /// The policy in force.
@@ -41,6 +44,27 @@ pub struct StatusView {
     pub version: String,
     /// When the daemon started.
     pub started: Timestamp,
+}
+
+/// What the filter has learned of its site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteView {
+    /// Sources whose credentials the PBX took.
+    pub known: u32,
+    /// How many of them there is room for.
+    pub room: u32,
+    /// When an answer of the PBX to the outside was first seen; null for never.
+    pub answered: Option<Timestamp>,
+    /// Whether the floor refuses foreign calls of sources that nobody knows.
+    pub armed: bool,
+    /// When it will, if answers go on.
+    pub arms: Option<Timestamp>,
+}
+
+impl From<SiteState> for SiteView {
+    fn from(SiteState { known, room, answered, armed, arms }: SiteState) -> Self {
+        Self { known, room, answered, armed, arms }
+    }
 }
 
 /// A reload that wants, or wanted, to be confirmed.

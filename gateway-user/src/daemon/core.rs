@@ -26,7 +26,7 @@ use crate::{
     control::{
         Answer,
         past::JournalView,
-        protocol::{Command, ErrorView},
+        protocol::{Command, ErrorView, ListKind},
         views::{ChangedView, CountersView, EventView, ExplanationView, OrderView, PolicyView, StatusView},
     },
     imports::Imports,
@@ -156,7 +156,13 @@ impl Core {
                 let now = (self.clock)();
                 reply(&self.book.all().map(|order| OrderView::of(order, now)).collect::<Vec<_>>())
             }
-            Command::List { kind } => {
+            Command::List { kind: Some(ListKind::Calls), abroad } => {
+                return match self.gateway.calls() {
+                    Ok(calls) => (Answer::Lines(Box::new(listing::calls(calls, abroad).into_iter())), flow),
+                    Err(error) => (Answer::Reply(Err(refused(error))), flow),
+                };
+            }
+            Command::List { kind, abroad: _ } => {
                 let now = (self.clock)();
                 let orders = self.book.all().filter(|order| order.active(now).is_some()).cloned().collect();
                 let lines = listing::lines(&self.config, &self.imported, orders, kind, now);
@@ -202,6 +208,7 @@ impl Core {
         StatusView {
             mode: self.config.mode.as_str().into(),
             floor: self.config.floor,
+            site: self.gateway.site().map(Into::into).unwrap_or_default(),
             interfaces: self.gateway.interfaces().into_iter().map(Into::into).collect(),
             policy: PolicyView {
                 hash: self.applied.hash.clone(),

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, os::fd::BorrowedFd, sync::Arc};
 
-use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
+use gateway_common::{Class, Method, Reason, Verdict, call::State, judged::Who};
 use jiff::Timestamp;
 
 use super::mask::MaskedNumber;
@@ -25,6 +25,12 @@ pub trait Gateway {
 
     /// The counters of the kernel, exact.
     fn counters(&self) -> anyhow::Result<Counters>;
+
+    /// Calls that are set up or go on, the oldest first.
+    fn calls(&self) -> anyhow::Result<Vec<CallState>>;
+
+    /// What was learned of the site.
+    fn site(&self) -> anyhow::Result<SiteState>;
 
     /// The interfaces, as they are attached now.
     fn interfaces(&self) -> Vec<InterfaceState>;
@@ -101,6 +107,40 @@ pub struct Counters {
     pub by_method: Vec<(Method, u64)>,
     /// Events that the kernel could not hand over.
     pub events_lost: u64,
+}
+
+/// A call that is set up or goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallState {
+    /// How far it is.
+    pub state: State,
+    /// Who called.
+    pub caller: IpAddr,
+    /// Whom: the server that the call was sent to, or that answered it.
+    pub callee: IpAddr,
+    /// Who the caller is.
+    pub who: Who,
+    /// The class of the dialled number.
+    pub class: Class,
+    /// The country of the dialled number, ISO 3166-1 alpha-2.
+    pub country: Option<&'static str>,
+    /// When the INVITE came.
+    pub since: Timestamp,
+}
+
+/// What the filter has learned of its site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteState {
+    /// Sources whose credentials the PBX took.
+    pub known: u32,
+    /// How many of them there is room for.
+    pub room: u32,
+    /// When an answer of the PBX to the outside was first seen.
+    pub answered: Option<Timestamp>,
+    /// Whether the floor refuses foreign calls of sources that nobody knows.
+    pub armed: bool,
+    /// When it will, if answers go on.
+    pub arms: Option<Timestamp>,
 }
 
 /// One interface, as it is attached.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::{
     config::{Answer, Config, Entry, Imported, Limit, Profile, Scheduled, Trunk},
     control::{protocol::ListKind, views::ListView},
+    daemon::CallState,
     orders::{Action, Order, Scope},
     what::What,
 };
@@ -42,6 +43,30 @@ pub(super) fn lines(
         .chain(others)
         .filter(move |view| wanted(part(view)))
         .filter_map(|view| serde_json::to_string(&view).ok())
+}
+
+/// One JSON line for each call, or only for those that leave the country.
+pub(super) fn calls(calls: Vec<CallState>, abroad: bool) -> Vec<String> {
+    let home = |class| matches!(class, Class::None | Class::National | Class::Emergency | Class::Unknown);
+    calls
+        .into_iter()
+        .filter(|call| !abroad || !home(call.class))
+        .map(|call| {
+            let country = call.country.map(|country| format!(" {country}")).unwrap_or_default();
+            ListView {
+                reason: Some(format!("{}{country}", call.class.as_str())),
+                since: Some(call.since),
+                ..of_file(
+                    "call",
+                    format!("{} > {}", call.caller, call.callee),
+                    call.state.as_str(),
+                    None,
+                    call.who.as_str(),
+                )
+            }
+        })
+        .filter_map(|view| serde_json::to_string(&view).ok())
+        .collect()
 }
 
 /// The part of the list that an entry belongs to.

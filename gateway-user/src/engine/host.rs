@@ -4,11 +4,15 @@ use std::collections::HashMap;
 
 use gateway_common::{
     Reason, Verdict,
+    addr::Addr,
+    call::{Call, Digest},
+    dialog::Dialog,
     env::{self, Cells, Env},
     judge::{self, Arrival, Places, Side},
     judged::Judged,
     limit::{CellKey, gcra},
     policy::{Policy, image::CELLS},
+    site::Site,
     text::{DIALLED, Steps, Text, WINDOW},
     wire::{self, Datagram, Walk},
 };
@@ -16,16 +20,26 @@ use gateway_common::{
 use super::Engine;
 use crate::policy::PolicyImage;
 
-/// Decides by a policy image, and keeps limiter cells from frame to frame.
+/// Decides by a policy image, and keeps its state from frame to frame.
 pub struct HostEngine {
     image: Vec<u64>,
+    state: State,
+}
+
+/// What the filter remembers.
+#[derive(Default)]
+struct State {
     cells: HashMap<CellKey, u64>,
+    /// Calls of sources that the site vouches for, and of others.
+    calls: [HashMap<Digest, Call>; 2],
+    known: HashMap<Addr, u64>,
+    site: Site,
 }
 
 impl HostEngine {
-    /// An engine with fresh limiter cells.
+    /// An engine that remembers nothing.
     pub fn new(image: PolicyImage) -> Self {
-        Self { image: image.cells, cells: HashMap::new() }
+        Self { image: image.cells, state: State::default() }
     }
 
     /// Decides about one Ethernet frame; see [`Engine::judge`].
@@ -52,12 +66,14 @@ impl HostEngine {
             window,
             whole,
             image: &self.image,
-            cells: &mut self.cells,
+            state: &mut self.state,
             now,
             dialled: [0; DIALLED],
             judged: Judged::NOTHING,
             kept: Judged::NOTHING,
             places: Places::default(),
+            dialog: Dialog::default(),
+            call: Call::default(),
         }
     }
 
@@ -75,7 +91,7 @@ impl HostEngine {
         if datagram.tcp {
             judge::segment(&mut env, datagram, arrival, to_sip)?;
         } else {
-            judge::judge(&mut env, datagram, arrival, 0);
+            env.message(datagram, arrival, 0);
         }
         Some(env.judged)
     }
@@ -87,7 +103,7 @@ impl Engine for HostEngine {
     }
 
     fn reset(&mut self) -> anyhow::Result<()> {
-        self.cells.clear();
+        self.state = State::default();
         Ok(())
     }
 }
@@ -97,12 +113,14 @@ struct HostEnv<'a> {
     window: &'a [u8],
     whole: bool,
     image: &'a [u64],
-    cells: &'a mut HashMap<CellKey, u64>,
+    state: &'a mut State,
     now: u64,
     dialled: [u8; DIALLED],
     judged: Judged,
     kept: Judged,
     places: Places,
+    dialog: Dialog,
+    call: Call,
 }
 
 const INDEX: usize = DIALLED - 1;
@@ -159,6 +177,35 @@ impl Env for HostEnv<'_> {
         &mut self.places
     }
 
+    fn site(&mut self) -> &mut Site {
+        &mut self.state.site
+    }
+
+    fn is_known(&mut self, source: Addr) -> bool {
+        self.state.known.get(&source).is_some_and(|until| self.now < *until)
+    }
+
+    fn know(&mut self, source: Addr, until: u64) {
+        self.state.known.insert(source, until);
+    }
+
+    fn dialog(&mut self) -> &mut Dialog {
+        &mut self.dialog
+    }
+
+    fn call(&mut self, id: Digest) -> Option<&mut Call> {
+        let [own, other] = &mut self.state.calls;
+        own.get_mut(&id).or_else(|| other.get_mut(&id))
+    }
+
+    fn fresh_call(&mut self) -> &mut Call {
+        &mut self.call
+    }
+
+    fn keep_call(&mut self, own: bool, id: Digest) {
+        self.state.calls[usize::from(!own)].insert(id, self.call);
+    }
+
     fn judged(&mut self) -> &mut Judged {
         &mut self.judged
     }
@@ -182,13 +229,13 @@ impl Env for HostEnv<'_> {
 
 impl Cells for HostEnv<'_> {
     fn tat(&mut self, key: &CellKey) -> u64 {
-        self.cells.get(key).copied().unwrap_or(0)
+        self.state.cells.get(key).copied().unwrap_or(0)
     }
 
     fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool {
         let same = self.tat(key) == old;
         if same {
-            self.cells.insert(*key, new);
+            self.state.cells.insert(*key, new);
         }
         same
     }

@@ -85,7 +85,7 @@ impl Clocks {
     }
 
     /// The wall time of a record; 0 is one of which the kernel noted none.
-    fn wall(&self, nanoseconds: u64) -> Timestamp {
+    pub(super) fn wall(&self, nanoseconds: u64) -> Timestamp {
         if nanoseconds == 0 {
             return self.wall;
         }
@@ -116,7 +116,7 @@ pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Ro
 }
 
 /// The ISO code of a country, by its number in the policy image.
-fn country(number: u16) -> Option<&'static str> {
+pub(super) fn country(number: u16) -> Option<&'static str> {
     numbering::country_codes().get(usize::from(number).checked_sub(1)?).copied()
 }
 
@@ -129,7 +129,7 @@ fn number(judged: &Judged) -> Option<MaskedNumber> {
     (!dialled.is_empty()).then(|| MaskedNumber::dialled(&String::from_utf8_lossy(dialled)))
 }
 
-fn address(addr: Addr) -> IpAddr {
+pub(super) fn address(addr: Addr) -> IpAddr {
     match addr.as_v4() {
         Some(v4) => Ipv4Addr::from_bits(v4).into(),
         None => Ipv6Addr::from_bits(u128::from(addr.hi) << 64 | u128::from(addr.lo)).into(),

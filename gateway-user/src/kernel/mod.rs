@@ -1,6 +1,7 @@
 //! The kernel façade: one loaded, attached and pinned instance of the filter. Nothing outside knows how that is done.
 
 mod attach;
+mod calls;
 mod counters;
 mod events;
 mod golden;
@@ -43,13 +44,17 @@ use self::{
 };
 use crate::{
     config::{Config, Interface, Role},
-    daemon::{ActiveOrder, Applied, Counters, Event, Explanation, Gateway, InterfaceState, LinkState},
+    daemon::{
+        ActiveOrder, Applied, CallState, Counters, Event, Explanation, Gateway, InterfaceState, LinkState, SiteState,
+    },
     doctor::rtnetlink::{self, Link},
     policy::{self, PolicyImage},
 };
 
 /// How often the interfaces are looked at: one that went and came back is filtered again.
 const MEND: Duration = Duration::from_secs(2);
+/// How often sources that are known no more are forgotten: they count no more before.
+const FORGET: Duration = Duration::from_secs(3600);
 
 /// One loaded, attached and pinned instance of the filter. Dropping it leaves everything in force.
 pub struct Kernel {
@@ -63,6 +68,7 @@ pub struct Kernel {
     /// The rules before those in force, until the events that they decided are read.
     former: Option<Rules>,
     mended: Instant,
+    tidied: Instant,
 }
 
 /// The policy in force.
@@ -91,6 +97,7 @@ impl Kernel {
         let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
         let since = Timestamp::now();
         image::install(&mut ebpf, &image.cells)?;
+        calls::key(&mut ebpf)?;
         pins.keep_tables(&ebpf)?;
         let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
             // Without an attachment the state is of no use.
@@ -103,7 +110,8 @@ impl Kernel {
         let rules = Rules::new(config, orders, &image, since);
         let in_force = InForce { rules, image };
         let mended = Instant::now();
-        let mut kernel = Self { ebpf, events, trace: None, pins, maps, attached, in_force, former: None, mended };
+        let mut kernel =
+            Self { ebpf, events, trace: None, pins, maps, attached, in_force, former: None, mended, tidied: mended };
         kernel.tidy()?;
         for attached in &kernel.attached {
             tracing::info!(
@@ -153,6 +161,12 @@ impl Kernel {
             return;
         }
         self.mended = Instant::now();
+        if self.tidied.elapsed() >= FORGET {
+            self.tidied = Instant::now();
+            if let Err(error) = calls::tidy(&mut self.ebpf) {
+                tracing::warn!("sources whose time is over stay in the table of known ones: {error:#}");
+            }
+        }
         let Ok(links) = rtnetlink::links() else { return };
         let is_back = |attached: &Attached| {
             !links.iter().any(|link| link.index == attached.index)
@@ -254,6 +268,14 @@ impl Gateway for Kernel {
 
     fn counters(&self) -> Result<Counters> {
         Ok(counters::shown(&*counters::read(&self.ebpf)?))
+    }
+
+    fn calls(&self) -> Result<Vec<CallState>> {
+        calls::list(&self.ebpf, Clocks::now())
+    }
+
+    fn site(&self) -> Result<SiteState> {
+        calls::site(&self.ebpf, Clocks::now())
     }
 
     fn interfaces(&self) -> Vec<InterfaceState> {

@@ -3,16 +3,18 @@
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::{
-    Ebpf,
-    maps::{HashMap, PerCpuArray, PerCpuValues},
+    Ebpf, Pod,
+    maps::{Array, HashMap, PerCpuArray, PerCpuValues},
     programs::{TestRun as _, TestRunOptions, Xdp},
     util::nr_cpus,
 };
 use gateway_common::{
     Verdict,
+    call::CALL,
     counters::COUNTERS,
     judge::Side,
     judged::{JUDGED, Judged},
+    site::{HINTS, Site},
 };
 
 use super::{counters, image, load, object};
@@ -104,18 +106,36 @@ impl Probe {
         if !self.ran {
             return Ok(());
         }
-        let limits = self.ebpf.map_mut("LIMITS").ok_or_else(|| anyhow!("the BPF object has no map LIMITS"))?;
-        let mut limits: HashMap<_, [u8; 16], u64> = limits.try_into()?;
-        let keys: Vec<[u8; 16]> = limits.keys().collect::<Result<_, _>>().context("cannot list the limiter cells")?;
-        for key in keys {
-            limits.remove(&key).context("cannot remove a limiter cell")?;
-        }
+        self.empty::<[u8; 16], u64>("LIMITS")?;
+        self.empty::<u64, [u8; CALL]>("CALLS")?;
+        self.empty::<u64, [u8; CALL]>("CALLS_OTHER")?;
+        self.empty::<[u8; 16], u64>("KNOWN")?;
+        self.blank("SITE", [0u8; size_of::<Site>()])?;
+        self.blank("HINTS_MAP", [0u64; HINTS as usize / 64])?;
         let zero = PerCpuValues::try_from(vec![[0; COUNTERS]; self.cpus])?;
         let map = self.ebpf.map_mut("COUNTERS_MAP").ok_or_else(|| anyhow!("the BPF object has no map COUNTERS_MAP"))?;
         let mut counters: PerCpuArray<_, [u64; COUNTERS]> = map.try_into()?;
         counters.set(0, zero, 0).context("cannot empty the counters")?;
         self.ran = false;
         Ok(())
+    }
+
+    /// Removes every entry of a table.
+    fn empty<K: Pod, V: Pod>(&mut self, name: &str) -> Result<()> {
+        let map = self.ebpf.map_mut(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+        let mut map: HashMap<_, K, V> = map.try_into()?;
+        let keys: Vec<K> = map.keys().collect::<Result<_, _>>().with_context(|| format!("cannot list {name}"))?;
+        for key in keys {
+            map.remove(&key).with_context(|| format!("cannot empty {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the one element of an array.
+    fn blank<V: Pod>(&mut self, name: &str, value: V) -> Result<()> {
+        let map = self.ebpf.map_mut(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+        let mut map: Array<_, V> = map.try_into()?;
+        map.set(0, value, 0).with_context(|| format!("cannot empty {name}"))
     }
 
     /// The counters, summed over the CPUs, in the order of [`gateway_common::counters`].

@@ -11,12 +11,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
+use gateway_common::{Class, Method, Reason, Verdict, call::State, judged::Who};
 use gateway_user::{
     config::{self, Config},
     daemon::{
-        self, ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState,
-        LinkState, MaskedNumber, Options, Parts,
+        self, ActiveOrder, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation, Gateway,
+        InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
     },
 };
 use jiff::Timestamp;
@@ -109,6 +109,23 @@ impl Gateway for Fake {
             by_method: vec![(Method::Invite, 20)],
             events_lost: 1,
         })
+    }
+
+    fn calls(&self) -> anyhow::Result<Vec<CallState>> {
+        let call = |class, country| CallState {
+            state: State::Answered,
+            caller: [192, 0, 2, 1].into(),
+            callee: [198, 51, 100, 7].into(),
+            who: Who::Lan,
+            class,
+            country: Some(country),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        Ok(vec![call(Class::National, "JP"), call(Class::International, "SL")])
+    }
+
+    fn site(&self) -> anyhow::Result<SiteState> {
+        Ok(SiteState { known: 3, room: 16, answered: Some(Timestamp::UNIX_EPOCH), armed: true, arms: None })
     }
 
     fn interfaces(&self) -> Vec<InterfaceState> {

@@ -1,0 +1,167 @@
+//! What a message does to the calls: who is called, who answered, who ended it, whose credentials hold.
+
+use super::{Arrival, Decision, Side, source::stop};
+use crate::{
+    Method, Reason, Verdict,
+    call::{AFTERWARDS, Again, Call, State, UNANSWERED},
+    env::Env,
+    judged::Who,
+    site::KNOWN,
+    wire::Datagram,
+};
+
+/// No answer of [`again`].
+pub(super) const NEW: u64 = 0;
+const IN_DIALOG: u64 = 1;
+const REPEAT: u64 = 2;
+/// Refused before, for the reason in the byte above.
+const REFUSED: u64 = 3;
+
+/// What the call table says of the INVITE at hand, whose dialog was read.
+#[inline(always)]
+pub fn again<E: Env>(env: &mut E, datagram: &Datagram) -> u64 {
+    let invite = *env.dialog();
+    if invite.call_id == 0 {
+        return NEW;
+    }
+    let now = env.now();
+    let Some(call) = env.call(invite.call_id) else { return NEW };
+    match call.again(&invite, datagram.src, datagram.dst, now) {
+        Again::New => NEW,
+        Again::InDialog => IN_DIALOG,
+        Again::Repeat => REPEAT,
+        Again::Refused => REFUSED | (call.reason as u64) << 8,
+    }
+}
+
+/// The decision in an answer of [`again`], if it is one.
+#[inline(always)]
+pub(super) fn decided(again: u64) -> Option<Decision> {
+    match again & 0xff {
+        IN_DIALOG => Some((Verdict::Pass, Reason::InDialog)),
+        REPEAT => Some((Verdict::Pass, Reason::Repeat)),
+        REFUSED => Some(stop(Reason::from_u8((again >> 8) as u8).unwrap_or(Reason::LineLimit))),
+        _ => None,
+    }
+}
+
+/// Whether it belongs to a call that goes on.
+#[inline(always)]
+pub(super) const fn is_in_dialog(again: u64) -> bool {
+    again == IN_DIALOG
+}
+
+/// The limits, whose refusal of a call holds for its retransmissions.
+const LIMITS: u64 = 1 << Reason::SourceLimit as u64
+    | 1 << Reason::NetworkLimit as u64
+    | 1 << Reason::UnprovedLimit as u64
+    | 1 << Reason::LineLimit as u64
+    | 1 << Reason::SiteLimit as u64
+    | 1 << Reason::DestinationLimit as u64;
+
+/// Notes what the message at `from` does to the calls. The record says what was decided about it, and its dialog was read
+/// if it is an INVITE that no rule stopped.
+#[inline(always)]
+pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
+    let record = env.judged();
+    let (verdict, reason, method, who) = (record.verdict, record.reason, record.method, record.who);
+    if method == Method::Invite as u8 {
+        let dropped = verdict == Verdict::Drop as u8 || verdict == Verdict::Reject as u8;
+        if dropped && (LIMITS >> (reason as u64 & 63) & 1 == 0 || who == Who::Unproved as u8) {
+            return;
+        }
+        let begins = dropped
+            || reason == Reason::Allowed as u8
+            || reason == Reason::NoNumber as u8
+            || reason == Reason::Inbound as u8
+            || reason == Reason::Emergency as u8;
+        if begins && env.dialog().call_id != 0 {
+            begin(env, datagram, if dropped { State::Refused } else { State::Invited }, dropped);
+        }
+    } else if reason != Reason::SipOther as u8 {
+    } else if method == Method::Register as u8 {
+        if matches!(arrival.side, Side::Wan) {
+            register(env, datagram, from, who);
+        }
+    } else if method == 0 {
+        answer(env, datagram, arrival, from);
+    }
+}
+
+/// A call, or a registration, that waits for its answer.
+#[inline(always)]
+fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) {
+    let now = env.now();
+    let dialog = *env.dialog();
+    let record = env.judged();
+    let (country, class, who, reason) = (record.country, record.class, record.who, record.reason);
+    if !refused
+        && let Some(call) = env.call(dialog.call_id)
+        && call.state == State::Refused as u8
+        && now <= call.until
+        && call.from_tag == dialog.from_tag
+        && call.admitted == dialog.user
+    {
+        return;
+    }
+    let call = env.fresh_call();
+    *call = Call::default();
+    call.caller = datagram.src;
+    call.callee = datagram.dst;
+    call.from_tag = dialog.from_tag;
+    call.admitted = dialog.user;
+    call.contacts[0] = dialog.contact;
+    call.line = dialog.line;
+    call.begun = now;
+    call.last = now;
+    call.until = now.saturating_add(if refused { AFTERWARDS } else { UNANSWERED });
+    call.country = country;
+    call.class = class;
+    call.who = who;
+    call.state = state as u8;
+    call.credentials = dialog.credentials as u8;
+    call.reason = reason;
+    env.keep_call(who != Who::Unproved as u8, dialog.call_id);
+}
+
+/// Only a registration with credentials can show that they hold.
+#[inline(always)]
+fn register<E: Env>(env: &mut E, datagram: &Datagram, from: u32, who: u8) {
+    env.request_dialog(from, who);
+    let dialog = env.dialog();
+    if dialog.credentials != 0 && dialog.call_id != 0 {
+        begin(env, datagram, State::Invited, false);
+    }
+}
+
+/// `SIP/2.0 `, as every server writes it.
+const VERSION: u64 = u64::from_le_bytes(*b"SIP/2.0 ");
+
+#[inline(always)]
+fn answer<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
+    if env.word(from) != VERSION {
+        return;
+    }
+    let digits = env.word(from + 8);
+    let digit = |at: u32| (digits >> (8 * at) & 0xff).wrapping_sub(b'0' as u64) as u32;
+    let (hundreds, tens, ones) = (digit(0), digit(1), digit(2));
+    if hundreds == 0 || hundreds > 6 || tens > 9 || ones > 9 {
+        return;
+    }
+    let status = hundreds * 100 + tens * 10 + ones;
+    env.answer_dialog(from);
+    let answer = *env.dialog();
+    if answer.call_id == 0 || answer.method == 0 {
+        return;
+    }
+    let now = env.now();
+    let of_site = matches!(arrival.side, Side::Lan);
+    if of_site && status >= 200 {
+        env.site().note_answer(now);
+    }
+    let Some(call) = env.call(answer.call_id) else { return };
+    let proved = call.answer(&answer, status, datagram.src, datagram.dst, now);
+    if proved && of_site {
+        env.know(datagram.dst, now.saturating_add(KNOWN));
+    }
+}

@@ -1,0 +1,119 @@
+//! The calls, the sources that are known, and what was learned of the site.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use gateway_common::{
+    addr::Addr,
+    dialog, judge,
+    site::{Site, hint},
+};
+
+use crate::{
+    env::{Told, with_image},
+    maps::{CALLS, CALLS_OTHER, HINTS_MAP, Image, KNOWN, SITE},
+    window::{Scratch, Window, masked},
+};
+
+/// What was learned of the site; a part of the scratch, which nobody reads, where the map does not say.
+#[inline(always)]
+pub(crate) fn site(scratch: *mut Scratch) -> *mut Site {
+    match SITE.get_ptr_mut(0) {
+        Some(site) => site,
+        // SAFETY: the pointer is the per-CPU scratch of this program run.
+        None => unsafe { &raw mut (*scratch).no_site },
+    }
+}
+
+/// Whether the floor refuses foreign calls of sources that nobody knows.
+#[inline(always)]
+pub(crate) fn is_armed() -> bool {
+    SITE.get(0).is_some_and(|site| site.armed != 0)
+}
+
+/// Whether a source may be known.
+#[inline(always)]
+pub(crate) fn is_hinted(source: Addr) -> bool {
+    let Some(hints) = HINTS_MAP.get_ptr_mut(0) else { return true };
+    let bit = hint(source);
+    let word = masked!(bit >> 6, 1023);
+    // SAFETY: the index is masked to the table.
+    unsafe { core::ptr::read_volatile(hints.cast::<u64>().add(word)) >> (bit & 63) & 1 != 0 }
+}
+
+/// Whether a source is known; `now` is 0 where the clock shall be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_is_known(hi: u64, lo: u64, now: u64) -> u64 {
+    let Some(until) = KNOWN.get_ptr_mut(&Addr { hi, lo }) else { return 0 };
+    // SAFETY: the helper has no preconditions.
+    let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
+    // SAFETY: the map gave the pointer; an aligned word is read whole.
+    (now < unsafe { core::ptr::read_volatile(until) }) as u64
+}
+
+/// Makes a source known.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_know(hi: u64, lo: u64, until: u64) -> u64 {
+    let source = Addr { hi, lo };
+    // A full table leaves the source unknown, which user space sees by its fill.
+    if KNOWN.insert(&source, until, 0).is_err() {
+        return 0;
+    }
+    let Some(hints) = HINTS_MAP.get_ptr_mut(0) else { return 0 };
+    let bit = hint(source);
+    let word = masked!(bit >> 6, 1023);
+    // SAFETY: the index is masked to the table. Two CPUs that set bits of one word may lose one: the source is then taken
+    // for unknown until its next registration.
+    unsafe { *hints.cast::<u64>().add(word) |= 1 << (bit & 63) };
+    1
+}
+
+/// Keeps the call of the scratch.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_keep_call(own: u32, id: u64) -> u64 {
+    let Some(window) = Window::of_this_cpu() else { return 0 };
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let call = unsafe { &(*window.scratch).call };
+    let kept = if own != 0 { CALLS.insert(&id, call, 0) } else { CALLS_OTHER.insert(&id, call, 0) };
+    kept.is_ok() as u64
+}
+
+/// Reads the dialog of a request.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_request_dialog(image: *const Image, at: u32, who: u32) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    dialog::request(&mut env, at, who as u8);
+    1
+}
+
+/// Reads the dialog of an answer.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_answer_dialog(image: *const Image, at: u32) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    dialog::answer(&mut env, at);
+    1
+}
+
+/// What the call table says of an INVITE.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_again(image: *const Image) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let datagram = unsafe { &(*env.window.scratch).datagram };
+    judge::again(&mut env, datagram)
+}
+
+/// What a message does to the calls.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_follow(image: *const Image, told: u64) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    // SAFETY: as in `tg_again`.
+    let datagram = unsafe { &(*env.window.scratch).datagram };
+    judge::follow(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32);
+    1
+}

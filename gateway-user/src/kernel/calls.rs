@@ -1,0 +1,141 @@
+//! What the filter knows of calls, of sources and of its site.
+
+#![expect(unsafe_code, reason = "a record of the kernel's tables is read as its octets")]
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf, Pod,
+    maps::{Array, HashMap, MapData},
+};
+use gateway_common::{
+    Class,
+    addr::Addr,
+    call::{CALL, Call, State},
+    judged::Who,
+    site::{ARMED, HINTS, Site, hint},
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::events::{Clocks, address, country};
+use crate::daemon::{CallState, SiteState};
+
+const WORDS: usize = HINTS as usize / 64;
+/// Sources that the table of known ones has room for.
+const ROOM: u32 = 16_384;
+
+/// What was learned of a site, as the kernel keeps it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Learned(Site);
+
+// SAFETY: three words, of which every value is one.
+unsafe impl Pod for Learned {}
+
+/// Calls that are set up or go on, the oldest first.
+pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
+    let now = monotonic();
+    let mut calls = Vec::new();
+    for name in ["CALLS", "CALLS_OTHER"] {
+        for entry in &table::<u64, [u8; CALL]>(ebpf, name)? {
+            let (_, octets) = entry.with_context(|| format!("cannot read {name}"))?;
+            let call = Call::from_octets(&octets);
+            if call.until >= now && !matches!(call.state(), State::Ended | State::Refused) {
+                calls.push(shown(&call, clocks));
+            }
+        }
+    }
+    calls.sort_by_key(|call| call.since);
+    Ok(calls)
+}
+
+fn shown(call: &Call, clocks: Clocks) -> CallState {
+    CallState {
+        state: call.state(),
+        caller: address(call.caller),
+        callee: address(call.callee),
+        who: Who::from_u8(call.who).unwrap_or(Who::Unproved),
+        class: Class::from_u8(call.class).unwrap_or(Class::None),
+        country: country(call.country),
+        since: clocks.wall(call.begun),
+    }
+}
+
+/// What was learned of the site.
+pub(super) fn site(ebpf: &Ebpf, clocks: Clocks) -> Result<SiteState> {
+    let Learned(site) = learned(ebpf)?;
+    let now = monotonic();
+    let known = table::<[u64; 2], u64>(ebpf, "KNOWN")?;
+    let known = known.iter().filter_map(Result::ok).filter(|(_, until)| *until > now).count();
+    let answered = (site.answered != 0).then(|| clocks.wall(site.answered));
+    let armed = (site.armed == 0 && site.answered != 0).then(|| clocks.wall(site.answered.saturating_add(ARMED)));
+    Ok(SiteState {
+        known: u32::try_from(known).unwrap_or(ROOM),
+        room: ROOM,
+        answered,
+        armed: site.armed != 0,
+        arms: armed,
+    })
+}
+
+/// Gives the digests of a filter that has none yet a key, so that nobody can choose a Call-ID that collides.
+pub(super) fn key(ebpf: &mut Ebpf) -> Result<()> {
+    let Learned(mut site) = learned(ebpf)?;
+    if site.seed != 0 {
+        return Ok(());
+    }
+    let mut octets = [0; 8];
+    rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty())
+        .context("the kernel gives no chance")?;
+    site.seed = u64::from_ne_bytes(octets) | 1;
+    let map = ebpf.map_mut("SITE").ok_or_else(|| anyhow!("the BPF object has no map SITE"))?;
+    let mut map: Array<_, Learned> = map.try_into()?;
+    map.set(0, Learned(site), 0).context("cannot key the table of calls")
+}
+
+/// Forgets sources whose time is over. Hints are made anew only then: a source that becomes known meanwhile may be taken for
+/// an unknown one until it registers again.
+pub(super) fn tidy(ebpf: &mut Ebpf) -> Result<()> {
+    let now = monotonic();
+    let entries: Vec<([u64; 2], u64)> =
+        table::<[u64; 2], u64>(ebpf, "KNOWN")?.iter().collect::<Result<_, _>>().context("cannot read KNOWN")?;
+    let mut hints = [0u64; WORDS];
+    let mut over = Vec::new();
+    for (key, until) in entries {
+        if until <= now {
+            over.push(key);
+        } else {
+            let bit = hint(Addr { hi: key[0], lo: key[1] }) as usize;
+            hints[bit / 64] |= 1 << (bit % 64);
+        }
+    }
+    if over.is_empty() {
+        return Ok(());
+    }
+    let map = ebpf.map_mut("KNOWN").ok_or_else(|| anyhow!("the BPF object has no map KNOWN"))?;
+    let mut map: HashMap<_, [u64; 2], u64> = map.try_into()?;
+    for key in over {
+        map.remove(&key).context("cannot forget a source")?;
+    }
+    let map = ebpf.map_mut("HINTS_MAP").ok_or_else(|| anyhow!("the BPF object has no map HINTS_MAP"))?;
+    let mut map: Array<_, [u64; WORDS]> = map.try_into()?;
+    map.set(0, hints, 0).context("cannot write the hints")
+}
+
+fn learned(ebpf: &Ebpf) -> Result<Learned> {
+    let map = ebpf.map("SITE").ok_or_else(|| anyhow!("the BPF object has no map SITE"))?;
+    let map: Array<_, Learned> = map.try_into()?;
+    map.get(&0, 0).context("cannot read what was learned of the site")
+}
+
+fn table<'a, K: Pod, V: Pod>(ebpf: &'a Ebpf, name: &str) -> Result<HashMap<&'a MapData, K, V>> {
+    let map = ebpf.map(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+    Ok(map.try_into()?)
+}
+
+/// The clock of the kernel's records, nanoseconds.
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_nanos()).unwrap_or(u64::MAX)
+}
