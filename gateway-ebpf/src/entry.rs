@@ -17,6 +17,7 @@ use gateway_common::{
 };
 
 use crate::{
+    answer,
     canonical::{NOT_REFUSED, packed, tg_refused},
     counters::{account, count_reason, count_refused},
     env::{Bare, NOTHING, Told, tg_fragment, tg_judge, tg_segment},
@@ -297,6 +298,7 @@ fn judge(ctx: &XdpContext, side: Side, image: *const Image, to_sip: bool, short:
         return Some(if verdict.passes() { XDP_PASS } else { XDP_DROP });
     }
     account(window.scratch, side, verdict, reason);
+    answer::tell(ctx, &window);
     #[cfg(feature = "trace")]
     trace(ctx, &window, decided);
     Some(match verdict {

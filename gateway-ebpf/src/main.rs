@@ -14,6 +14,8 @@
 )]
 
 #[cfg(target_arch = "bpf")]
+mod answer;
+#[cfg(target_arch = "bpf")]
 mod canonical;
 #[cfg(target_arch = "bpf")]
 mod counters;
