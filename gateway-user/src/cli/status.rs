@@ -10,7 +10,7 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{ConfirmView, ImportView, InterfaceView, StatusView},
+    views::{AnswersView, ConfirmView, ImportView, InterfaceView, StatusView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -47,6 +47,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("orders", plain(format!("{} in force", status.orders))),
         ("journal", journal(&status.journal)),
     ];
+    facts.extend(status.answers.as_ref().map(|answers| ("answers", of_refused(answers))));
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
     for import in &status.imports {
         facts.push(("import", of_import(import)));
@@ -57,6 +58,16 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
     Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+/// What refused callers heard.
+fn of_refused(answers: &AnswersView) -> Cell {
+    let AnswersView { given, capped, lost, unfit, .. } = answers;
+    let text = format!("{given} refused callers told; not told: {capped} over the bound, {unfit} unfit, {lost} lost");
+    match &answers.error {
+        Some(error) => (format!("{text}; {error}"), Tone::Bad),
+        None => plain(text),
+    }
 }
 
 /// A list of sources that others keep, with its age.

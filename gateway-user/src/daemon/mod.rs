@@ -14,8 +14,8 @@ mod run;
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub use former::forget as forget_former;
 pub use gateway::{
-    ActiveOrder, Applied, AttachMode, Counters, Decided, Event, ExplainStep, Explanation, Gateway, InterfaceState,
-    LinkState, OrderRule,
+    ActiveOrder, Answers, Applied, AttachMode, Counters, Decided, Event, ExplainStep, Explanation, Gateway,
+    InterfaceState, LinkState, OrderRule,
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

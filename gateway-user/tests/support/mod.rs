@@ -15,8 +15,8 @@ use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
 use gateway_user::{
     config::{self, Config},
     daemon::{
-        self, ActiveOrder, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway, InterfaceState,
-        LinkState, MaskedNumber, Options, Parts,
+        self, ActiveOrder, Answers, Applied, AttachMode, Counters, Event, ExplainStep, Explanation, Gateway,
+        InterfaceState, LinkState, MaskedNumber, Options, Parts,
     },
 };
 use jiff::Timestamp;
@@ -108,6 +108,7 @@ impl Gateway for Fake {
             ],
             by_method: vec![(Method::Invite, 20)],
             events_lost: 1,
+            answers: Answers { given: 4, capped: 3, ..Answers::default() },
         })
     }
 
