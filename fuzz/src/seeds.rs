@@ -88,6 +88,24 @@ pub(crate) fn message() -> Seeds {
     Ok([plain, counted(counted(messages))].concat())
 }
 
+/// Heads that can be answered, in each form and with more or less room; and the messages of the evasion tests, most of which
+/// cannot.
+pub(crate) fn answer() -> Seeds {
+    let from_to = "From: \"A; b\" <sip:203@h>;tag=1\r\nTo: <sip:1@h>\r\nCall-ID: 7\r\nCSeq: 1 INVITE\r\n";
+    let more =
+        "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, REFER, NOTIFY, MESSAGE\r\nUser-Agent: A telephone\r\n\r\n";
+    let vias = [
+        "Via: SIP/2.0/UDP 192.0.2.20:5070;branch=z9hG4bK7;rport\r\n",
+        "v: SIP / 2.0 / UDP phone.example.com : 5090 ;received=192.0.2.1;x=\"a,b\", SIP/2.0/TLS b\r\nVia: SIP/2.0/TCP c\r\n",
+        "Via: SIP/2.0/UDP\r\n [2020:2020::1]:5080\r\n ;branch=z9hG4bK7\r\n",
+    ];
+    let heads = vias.iter().map(|via| format!("INVITE sip:1@h SIP/2.0\r\n{via}{from_to}{more}").into_bytes());
+    let forms = (0..16).flat_map(|form| [[form, 8, 0], [form, 1, 60]]);
+    let answered =
+        forms.zip(heads.collect::<Vec<_>>().into_iter().cycle()).map(|(form, head)| [&form[..], &head].concat());
+    Ok(answered.chain(under(std::iter::repeat(vec![0, 8, 0]), messages()?)).collect())
+}
+
 pub(crate) fn rewrite() -> Seeds {
     let messages = messages()?;
     Ok((0..9).flat_map(|rewrite| under(std::iter::repeat(vec![0, rewrite]), messages.clone())).collect())

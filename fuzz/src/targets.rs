@@ -1,5 +1,6 @@
 //! The targets: one file a parser.
 
+mod answer;
 mod capture;
 mod compile;
 mod control;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame", run: frame::run, seeds: seeds::frame },
     Target { name: "message", run: message::run, seeds: seeds::message },
     Target { name: "rewrite", run: rewrite::run, seeds: seeds::rewrite },
+    Target { name: "answer", run: answer::run, seeds: seeds::answer },
     Target { name: "number", run: number::run, seeds: seeds::number },
     Target { name: "policy", run: policy::run, seeds: seeds::policy },
     Target { name: "compile", run: compile::run, seeds: seeds::compile },

@@ -19,8 +19,14 @@ const BY_COUNTRY: usize = BY_REASON + SIDES * REASONS * VERDICTS;
 const BY_METHOD: usize = BY_COUNTRY + COUNTRIES * VERDICTS;
 /// Events that were sampled out, or found the ring buffer full.
 pub const EVENTS_LOST: usize = BY_METHOD + METHODS;
+/// Refused callers that were to be told, and were not, since answers are bounded.
+pub const ANSWERS_CAPPED: usize = EVENTS_LOST + 1;
+/// The same, since the ring buffer was full: no daemon reads it.
+pub const ANSWERS_LOST: usize = EVENTS_LOST + 2;
+/// The same, since the head of the request does not end within the window.
+pub const ANSWERS_UNFIT: usize = EVENTS_LOST + 3;
 /// First of the two words by which the kernel samples events: they stand with the counters, so that one lookup finds both.
-pub const SAMPLER: usize = EVENTS_LOST + 1;
+pub const SAMPLER: usize = EVENTS_LOST + 4;
 /// How many words there are.
 pub const COUNTERS: usize = SAMPLER + 2;
 

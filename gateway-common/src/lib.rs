@@ -10,6 +10,7 @@
 extern crate std;
 
 pub mod addr;
+pub mod answer;
 pub mod call;
 pub mod counters;
 pub mod dialog;

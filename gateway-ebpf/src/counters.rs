@@ -95,6 +95,14 @@ pub(crate) fn count_reason(side: Side, reason: Reason, verdict: Verdict) {
     }
 }
 
+/// Counts something else, by the place of its counter.
+#[inline(always)]
+pub(crate) fn count(counter: usize) {
+    if let Some(counters) = Counters::of_this_cpu() {
+        counters.add(counter);
+    }
+}
+
 /// Counts a call-making request of an unproved source that the short way refused; `false`, and counts nothing, if the long
 /// way shall tell about it.
 #[inline(always)]

@@ -10,6 +10,7 @@ use aya_ebpf::{
 use gateway_common::{Reason, Verdict, text::WINDOW};
 
 use crate::{
+    answer,
     calls::tg_follow,
     canonical::NOT_REFUSED,
     counters::{account, count_reason},
@@ -84,6 +85,7 @@ fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) ->
     account(window.scratch, side, verdict, reason);
     #[cfg(feature = "trace")]
     trace(ctx, window, decided);
+    answer::tell(ctx, window);
     Some(match verdict {
         Verdict::Pass | Verdict::WouldDrop => XDP_PASS,
         Verdict::Drop => XDP_DROP,

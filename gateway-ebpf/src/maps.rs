@@ -85,6 +85,11 @@ pub(crate) static EVENTS: RingBuf<(), 262_144> = RingBuf::new();
 #[btf_map]
 pub(crate) static EVENTS_OWN: RingBuf<(), 262_144> = RingBuf::new();
 
+/// Requests of trunk and lan sources that were refused, each up to the blank line behind its headers, 256 KiB: they are
+/// answered from here, and kept nowhere.
+#[btf_map]
+pub(crate) static REFUSED: RingBuf<(), 262_144> = RingBuf::new();
+
 /// What was decided about the last packet of `BPF_PROG_TEST_RUN`; see [`PROBE`].
 #[btf_map]
 pub(crate) static PROBED: PerCpuArray<Judged, 1> = PerCpuArray::new();

@@ -1,5 +1,6 @@
 //! Tollgate in user space: policy, kernel façade, daemon, control socket, CLI and replay.
 
+pub mod answer;
 pub mod capture;
 pub mod cli;
 pub mod config;

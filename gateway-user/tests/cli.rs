@@ -140,6 +140,8 @@ fn the_json_shapes_are_those_that_others_rely_on() {
     for (key, count) in [("passed", 11), ("dropped", 7), ("rejected", 0), ("would_drop", 2), ("events_lost", 1)] {
         assert_eq!(counters[key], count, "{key}");
     }
+    let answers = json!({"given": 4, "capped": 3, "lost": 0, "unfit": 0, "error": null});
+    assert_eq!((&counters["answers"], &status["answers"]), (&answers, &answers));
 
     let explained = &daemon.json(&["explain", "010232761234567", "--json"])[0];
     for (key, value) in [("verdict", "drop"), ("reason", "blocked-country"), ("country", "SL"), ("profile", "default")]

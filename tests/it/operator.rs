@@ -150,14 +150,14 @@ fn json_has_the_keys_that_scripts_rely_on() {
         }
     };
     let status = site.json(&["status", "--json"]);
-    has("status", &status, &["mode", "interfaces", "policy", "pid"]);
+    has("status", &status, &["mode", "interfaces", "policy", "answers", "pid"]);
     has("status.policy", &status["policy"], &["hash", "generation", "prefixes"]);
     for interface in status["interfaces"].as_array().unwrap() {
         has("status.interfaces", interface, &["name", "role", "attach", "link"]);
     }
     assert_eq!((&status["mode"], &status["pid"]), (&"enforce".into(), &daemon.pid().into()));
 
-    let counters = ["time", "reasons", "passed", "dropped", "rejected", "would_drop", "events_lost"];
+    let counters = ["time", "reasons", "passed", "dropped", "rejected", "would_drop", "events_lost", "answers"];
     has("counters", &site.json(&["counters", "--json"]), &counters);
     let changed = site.json(&["block", "+881", "--for", "48h", "--reason", "satellite", "--json"]);
     has("block", &changed, &["ok", "order", "generation"]);

@@ -1,10 +1,13 @@
-//! SIP programs of others, run in the namespaces of the network: sipp as caller and PBX, Kamailio as the proxy before the PBX.
+//! SIP programs of others, run in the namespaces of the network: sipp as caller and PBX, Kamailio as the proxy before the PBX,
+//! baresip as a telephone.
 
+pub mod baresip;
 pub mod kamailio;
 pub mod sipp;
 
 use std::path::PathBuf;
 
+pub use baresip::Baresip;
 pub use kamailio::Kamailio;
 pub use sipp::Sipp;
 

@@ -57,6 +57,7 @@ const BPF: &[Package] = &[
 const TESTS: &[Package] = &[
     package("sip-tester", "sipp: the SIP callers and servers of the tests and the demo"),
     package("kamailio", "a SIP proxy behind the gateway, and the judge of what a call is"),
+    package("baresip", "a SIP telephone, which shows what a refused caller is told"),
     package("iproute2", "ip: what an operator would use to look at the test network"),
     package("ethtool", "offload settings of the test network's interfaces"),
 ];
@@ -69,7 +70,6 @@ const KERNELS: &[Package] = &[
 const FUZZ: &[Package] = &[package("g++", "compiles libFuzzer, the engine of the search, which is C++")];
 
 const PEERS: &[Package] = &[
-    package("baresip", "a SIP telephone"),
     package("sipsak", "sends single SIP requests"),
     package("python3", "runs sipvicious"),
     package("sipvicious", "the scanner that most SIP attacks begin with"),
@@ -236,10 +236,10 @@ fn elsewhere(needs: &[Need], linker_is_here: bool) -> Result<()> {
 fn missing_programs(needs: &[Need], is_here: impl Fn(&str) -> bool) -> Vec<String> {
     let programs = needs.iter().flat_map(|need| match need {
         Need::Bpf => [].as_slice(),
-        Need::Tests => &["sipp", "kamailio", "ip", "ethtool"],
+        Need::Tests => &["sipp", "kamailio", "baresip", "ip", "ethtool"],
         Need::Kernels => &["qemu-system-x86_64", "busybox"],
         Need::Fuzz => &["c++"],
-        Need::Peers => &["baresip", "sipsak", "python3", "svmap", "nft", "iptables", "xdp-filter"],
+        Need::Peers => &["sipsak", "python3", "svmap", "nft", "iptables", "xdp-filter"],
     });
     programs.filter(|program| !is_here(program)).map(|program| format!("  {program}")).collect()
 }
@@ -263,7 +263,7 @@ mod tests {
         let plan = Plan::new(&[Need::Bpf, Need::Tests], &BTreeSet::new(), false);
         assert!(plan.bpf_linker);
         assert!(plan.names().contains(&"rustc-web") && plan.names().contains(&"sip-tester"));
-        assert!(!plan.names().contains(&"baresip") && !plan.names().contains(&"busybox-static"));
+        assert!(!plan.names().contains(&"sipsak") && !plan.names().contains(&"busybox-static"));
         assert!(
             plan.by_hand().contains("apt-get install")
                 && plan.by_hand().contains("LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker")
@@ -288,7 +288,10 @@ mod tests {
 
     #[test]
     fn elsewhere_programs_are_named_that_are_not_there() {
-        assert_eq!(missing_programs(&[Need::Tests], |program| program == "ip"), ["  sipp", "  kamailio", "  ethtool"]);
+        assert_eq!(
+            missing_programs(&[Need::Tests], |program| program == "ip"),
+            ["  sipp", "  kamailio", "  baresip", "  ethtool"]
+        );
         assert!(missing_programs(&[Need::Kernels], |_| true).is_empty());
     }
 }

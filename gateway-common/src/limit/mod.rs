@@ -24,6 +24,10 @@ pub const FRAGMENTS_CELL: u32 = 6;
 pub const CONNECTIONS_CELL: u32 = 8;
 /// Connections that were reset a moment ago; `value` is the hash of one.
 pub const RESET_CELL: u32 = 10;
+/// Answers to one refused source; see [`crate::answer`].
+pub const ANSWER_CELL: u32 = 12;
+/// Answers to all of them together.
+pub const ANSWERS_CELL: u32 = 14;
 
 /// FNV-1a of a limit's name, lowest bit set.
 pub const fn name_hash(name: &[u8]) -> u32 {

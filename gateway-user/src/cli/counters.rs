@@ -44,12 +44,15 @@ fn seconds(now: &CountersView, last: Option<&CountersView>) -> f64 {
     last.map_or(0.0, |last| when::between(last.time, now.time).as_secs_f64())
 }
 
-fn totals(view: &CountersView) -> [(&'static str, u64, Tone); 5] {
+fn totals(view: &CountersView) -> [(&'static str, u64, Tone); 7] {
+    let answers = &view.answers;
     [
         ("passed", view.passed, Tone::Good),
         ("dropped", view.dropped, Tone::Bad),
         ("rejected", view.rejected, Tone::Bad),
         ("would-drop", view.would_drop, Tone::Warn),
+        ("answered", answers.given, Tone::Plain),
+        ("not answered", answers.capped + answers.lost + answers.unfit, Tone::Warn),
         ("events lost", view.events_lost, Tone::Dim),
     ]
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{ConfirmView, ImportView, InterfaceView, SiteView, StatusView},
+    views::{AnswersView, ConfirmView, ImportView, InterfaceView, SiteView, StatusView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -49,6 +49,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("orders", plain(format!("{} in force", status.orders))),
         ("journal", journal(&status.journal)),
     ];
+    facts.extend(status.answers.as_ref().map(|answers| ("answers", of_refused(answers))));
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
     for import in &status.imports {
         facts.push(("import", of_import(import)));
@@ -81,6 +82,16 @@ fn strangers(site: &SiteView) -> Cell {
 fn known(site: &SiteView) -> Cell {
     let text = format!("{} sources (room for {})", site.known, site.room);
     (text, if u64::from(site.known) * 10 > u64::from(site.room) * 9 { Tone::Bad } else { Tone::Plain })
+}
+
+/// What refused callers heard.
+fn of_refused(answers: &AnswersView) -> Cell {
+    let AnswersView { given, capped, lost, unfit, .. } = answers;
+    let text = format!("{given} refused callers told; not told: {capped} over the bound, {unfit} unfit, {lost} lost");
+    match &answers.error {
+        Some(error) => (format!("{text}; {error}"), Tone::Bad),
+        None => plain(text),
+    }
 }
 
 /// A list of sources that others keep, with its age.

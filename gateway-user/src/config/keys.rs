@@ -86,6 +86,7 @@ impl Kind {
                 "tcp" => r#"tcp = "inspect""#,
                 "redirects" => "redirects = false",
                 "called_party" => "called_party = false",
+                "reject" => "reject = 603",
             },
             Self::Site => keys! {
                 "region" => r#"region = "JP""#,

@@ -155,6 +155,8 @@ pub struct Sip {
     pub redirects: bool,
     /// Whether P-Called-Party-ID is judged too.
     pub called_party: bool,
+    /// What a caller of a trunk or of the site hears whose call over UDP is refused; `None` for nothing.
+    pub reject: Option<u16>,
 }
 
 /// `[ceiling]`.

@@ -168,6 +168,22 @@ impl<'a> Section<'a> {
         number
     }
 
+    /// One of several whole numbers, the first where the key is absent, or `None` for `false`.
+    pub(super) fn one_of(&self, report: &mut Report<'_>, key: &str, numbers: &[u16]) -> Option<u16> {
+        let Some(value) = self.value(key) else { return numbers.first().copied() };
+        if value.get_ref().as_bool() == Some(false) {
+            return None;
+        }
+        let number =
+            integer(value.get_ref()).and_then(|number| numbers.iter().copied().find(|&it| u32::from(it) == number));
+        if number.is_none() {
+            let message = format!("{key} is {}", described(value.get_ref()));
+            let known = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            report.problem(&value.span(), Complaint::new(message, format!("write one of {known}, or false")));
+        }
+        number
+    }
+
     fn list(&self, report: &mut Report<'_>, key: &str, of: &str) -> Option<Vec<&'a Spanned<DeValue<'a>>>> {
         let value = self.value(key)?;
         match value.get_ref() {

@@ -8,6 +8,7 @@ use super::{
     section::Section,
     values,
 };
+use crate::answer;
 
 /// SIP as registered with IANA, and where PBXs are found to listen beside that.
 const PORTS: [u16; 5] = [5060, 5061, 5062, 5080, 5160];
@@ -48,7 +49,8 @@ pub(super) fn sip(report: &mut Report<'_>, top: &Section<'_>) -> Sip {
     let tcp = section.choice(report, "tcp", &words).unwrap_or(TcpPolicy::Inspect);
     let redirects = section.flag(report, "redirects").unwrap_or(false);
     let called_party = section.flag(report, "called_party").unwrap_or(false);
-    Sip { ports, tcp, redirects, called_party }
+    let reject = section.one_of(report, "reject", &answer::STATUS.map(|(code, _)| code));
+    Sip { ports, tcp, redirects, called_party, reject }
 }
 
 pub(super) fn site(report: &mut Report<'_>, top: &Section<'_>) -> Site {

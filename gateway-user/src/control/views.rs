@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::past::{JournalView, WayView};
 use crate::{
-    daemon::{Event, Explanation, InterfaceState, SiteState},
+    daemon::{Answers, Event, Explanation, InterfaceState, SiteState},
     imports::Shown,
     orders::Order,
 };
@@ -36,6 +36,9 @@ pub struct StatusView {
     pub journal: JournalView,
     /// Each way by which notices go out.
     pub notify: Vec<WayView>,
+    /// Answers to refused callers; null where the kernel does not tell.
+    #[serde(default)]
+    pub answers: Option<AnswersView>,
     /// How many orders act.
     pub orders: usize,
     /// The process of the daemon.
@@ -173,6 +176,30 @@ pub struct CountersView {
     pub would_drop: u64,
     /// Events that were lost; counters never are.
     pub events_lost: u64,
+    /// Answers to refused callers.
+    #[serde(default)]
+    pub answers: AnswersView,
+}
+
+/// Answers to refused callers, of `counters` and of `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswersView {
+    /// Given, since the daemon started.
+    pub given: u64,
+    /// Not given: over the bound of their source, or of all.
+    pub capped: u64,
+    /// Not given: not read in time, or not sent.
+    pub lost: u64,
+    /// Not given: nothing that can be answered.
+    pub unfit: u64,
+    /// Why none can be sent now; null where they can.
+    pub error: Option<String>,
+}
+
+impl From<Answers> for AnswersView {
+    fn from(it: Answers) -> Self {
+        Self { given: it.given, capped: it.capped, lost: it.lost, unfit: it.unfit, error: it.error }
+    }
 }
 
 /// `orders --json`.

@@ -222,6 +222,7 @@ impl Core {
             imports: self.imports.shown(self.now()).into_iter().map(Into::into).collect(),
             journal: JournalView::of(&self.journal, self.config.journal),
             notify: self.notifier.states().into_iter().map(Into::into).collect(),
+            answers: self.gateway.counters().ok().map(|counters| counters.answers.into()),
             orders: self.in_force.len(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -240,6 +241,7 @@ impl Core {
             rejected: 0,
             would_drop: 0,
             events_lost: counters.events_lost,
+            answers: counters.answers.into(),
         };
         for (reason, verdict, count) in counters.cells.into_iter().filter(|cell| cell.2 != 0) {
             *view.reasons.entry(reason.as_str().into()).or_default() += count;

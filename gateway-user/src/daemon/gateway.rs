@@ -107,6 +107,23 @@ pub struct Counters {
     pub by_method: Vec<(Method, u64)>,
     /// Events that the kernel could not hand over.
     pub events_lost: u64,
+    /// Answers to refused callers.
+    pub answers: Answers,
+}
+
+/// Answers to callers of trunks and of the site whose calls over UDP were refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Given, since the daemon started.
+    pub given: u64,
+    /// Not given, since there are only so many for one source, and for all.
+    pub capped: u64,
+    /// Not given, since no daemon read the request in time, or the answer could not be sent.
+    pub lost: u64,
+    /// Not given, since the request cannot be answered: its head is not whole, or lacks what an answer repeats.
+    pub unfit: u64,
+    /// Why none can be sent now.
+    pub error: Option<String>,
 }
 
 /// A call that is set up or goes on.

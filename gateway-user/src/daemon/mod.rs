@@ -14,7 +14,7 @@ mod run;
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub use former::forget as forget_former;
 pub use gateway::{
-    ActiveOrder, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation, Gateway,
+    ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation, Gateway,
     InterfaceState, LinkState, OrderRule, SiteState,
 };
 pub use mask::{MaskedNumber, Readable};

@@ -97,6 +97,7 @@ fn sip(it: &Sip) -> Facts {
         ("tcp", Some(it.tcp.as_str().to_owned())),
         ("redirects", Some(it.redirects.to_string())),
         ("called_party", Some(it.called_party.to_string())),
+        ("reject", Some(it.reject.map_or_else(|| "false".to_owned(), |code| code.to_string()))),
     ]
 }
 

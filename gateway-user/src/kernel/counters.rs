@@ -4,11 +4,11 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{Ebpf, maps::PerCpuArray};
 use gateway_common::{
     Method, Reason, Verdict,
-    counters::{COUNTERS, EVENTS_LOST, by_method, by_reason},
+    counters::{ANSWERS_CAPPED, ANSWERS_LOST, ANSWERS_UNFIT, COUNTERS, EVENTS_LOST, by_method, by_reason},
     judge::Side,
 };
 
-use crate::daemon::Counters;
+use crate::daemon::{Answers, Counters};
 
 /// Every counter, summed over the CPUs.
 pub(super) fn read(ebpf: &Ebpf) -> Result<Box<[u64; COUNTERS]>> {
@@ -39,6 +39,12 @@ pub(super) fn shown(counters: &[u64; COUNTERS]) -> Counters {
             .filter(|cell| cell.1 != 0)
             .collect(),
         events_lost: at(EVENTS_LOST),
+        answers: Answers {
+            capped: at(ANSWERS_CAPPED),
+            lost: at(ANSWERS_LOST),
+            unfit: at(ANSWERS_UNFIT),
+            ..Answers::default()
+        },
     }
 }
 
@@ -54,9 +60,13 @@ mod tests {
         counters[by_reason(Side::Lan, Reason::Allowed, Verdict::Pass)] = 1;
         counters[by_method(Method::Invite as u8)] = 8;
         counters[EVENTS_LOST] = 2;
+        counters[ANSWERS_CAPPED] = 5;
+        counters[ANSWERS_LOST] = 6;
+        counters[ANSWERS_UNFIT] = 7;
         let shown = shown(&counters);
         assert_eq!(shown.cells, [(Reason::Allowed, Verdict::Pass, 1), (Reason::BlockedCountry, Verdict::Drop, 7)]);
         assert_eq!(shown.by_method, [(Method::Invite, 8)]);
         assert_eq!(shown.events_lost, 2);
+        assert_eq!(shown.answers, Answers { given: 0, capped: 5, lost: 6, unfit: 7, error: None });
     }
 }

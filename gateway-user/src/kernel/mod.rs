@@ -1,5 +1,6 @@
 //! The kernel façade: one loaded, attached and pinned instance of the filter. Nothing outside knows how that is done.
 
+mod answers;
 mod attach;
 mod calls;
 mod counters;
@@ -25,7 +26,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::Ebpf;
-use gateway_common::judged::Judged;
+use gateway_common::{Reason, judged::Judged};
 use jiff::Timestamp;
 
 pub use golden::Golden;
@@ -34,6 +35,7 @@ pub use object::OBJECT;
 pub use probe::Probe;
 
 use self::{
+    answers::Answers,
     attach::Attached,
     events::{Clocks, Events},
     load::Use,
@@ -60,6 +62,7 @@ const FORGET: Duration = Duration::from_secs(3600);
 pub struct Kernel {
     ebpf: Ebpf,
     events: Events,
+    answers: Answers,
     trace: Option<Trace>,
     pins: Pins,
     maps: pin::Maps,
@@ -106,12 +109,24 @@ impl Kernel {
             }
         })?;
         let events = Events::open(&mut ebpf)?;
+        let answers = Answers::open(&mut ebpf, &events)?;
         let applied = applied(&image, warnings);
         let rules = Rules::new(config, orders, &image, since);
         let in_force = InForce { rules, image };
         let mended = Instant::now();
-        let mut kernel =
-            Self { ebpf, events, trace: None, pins, maps, attached, in_force, former: None, mended, tidied: mended };
+        let mut kernel = Self {
+            ebpf,
+            events,
+            answers,
+            trace: None,
+            pins,
+            maps,
+            attached,
+            in_force,
+            former: None,
+            mended,
+            tidied: mended,
+        };
         kernel.tidy()?;
         for attached in &kernel.attached {
             tracing::info!(
@@ -267,7 +282,9 @@ impl Gateway for Kernel {
     }
 
     fn counters(&self) -> Result<Counters> {
-        Ok(counters::shown(&*counters::read(&self.ebpf)?))
+        let mut counters = counters::shown(&*counters::read(&self.ebpf)?);
+        self.answers.add_to(&mut counters.answers);
+        Ok(counters)
     }
 
     fn calls(&self) -> Result<Vec<CallState>> {
@@ -297,12 +314,18 @@ impl Gateway for Kernel {
     fn poll_events(&mut self, sink: &mut dyn FnMut(Event)) {
         let (attached, clocks) = (&self.attached, Clocks::now());
         let known = [Some(&self.in_force.rules), self.former.as_ref()];
+        let rules = |event: &Event| known.into_iter().flatten().find(|rules| rules.decided(event));
+        self.answers.give(self.in_force.rules.config.sip.reject, |judged| {
+            let event = events::event(judged, clocks, String::new(), Role::Lan);
+            let rules = rules(&event).filter(|_| event.reason == Reason::Order)?;
+            policy::decided(&rules.config, &rules.orders, &rules.lists, judged, event.source).order
+        });
         self.events.drain(&mut |judged| {
             let interface = attached.iter().find(|attached| attached.index == judged.ifindex);
             let name = interface.map_or_else(|| judged.ifindex.to_string(), |interface| interface.name.clone());
             let side = interface.map_or(Role::Wan, |interface| interface.role);
             let mut event = events::event(&judged, clocks, name, side);
-            if let Some(rules) = known.into_iter().flatten().find(|rules| rules.decided(&event)) {
+            if let Some(rules) = rules(&event) {
                 event.policy = Some(Arc::clone(&rules.hash));
                 event.decided =
                     Some(policy::decided(&rules.config, &rules.orders, &rules.lists, &judged, event.source));

@@ -15,8 +15,19 @@ static TRACING: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/tollgate-trace.bpfel.o"));
 
 /// The maps that outlive a program: the state of the filter.
-pub(super) const KEPT: [&str; 10] =
-    ["POLICY", "LIMITS", "CALLS", "CALLS_OTHER", "KNOWN", "HINTS_MAP", "SITE", "COUNTERS_MAP", "EVENTS", "EVENTS_OWN"];
+pub(super) const KEPT: [&str; 11] = [
+    "POLICY",
+    "LIMITS",
+    "CALLS",
+    "CALLS_OTHER",
+    "KNOWN",
+    "HINTS_MAP",
+    "SITE",
+    "COUNTERS_MAP",
+    "EVENTS",
+    "EVENTS_OWN",
+    "REFUSED",
+];
 
 /// The object that filters.
 pub(super) fn plain() -> Result<Cow<'static, [u8]>> {

@@ -15,7 +15,7 @@ use gateway_common::{Class, Method, Reason, Verdict, call::State, judged::Who};
 use gateway_user::{
     config::{self, Config},
     daemon::{
-        self, ActiveOrder, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation, Gateway,
+        self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation, Gateway,
         InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
     },
 };
@@ -108,6 +108,7 @@ impl Gateway for Fake {
             ],
             by_method: vec![(Method::Invite, 20)],
             events_lost: 1,
+            answers: Answers { given: 4, capped: 3, ..Answers::default() },
         })
     }
 

@@ -35,6 +35,8 @@ pub enum Scenario {
     GoodCall,
     /// INVITE, sent twice, into silence; the call fails where it is answered. Field 0 of the list is the Request-URI.
     SilentCall,
+    /// INVITE, 603, ACK; the call fails where it is not answered so. Field 0 of the list is the Request-URI.
+    RefusedCall,
     /// Answers INVITEs with 100, 180 and 200, and BYEs with 200.
     Answer,
 }
@@ -44,6 +46,7 @@ impl Scenario {
         match self {
             Self::GoodCall => include_str!("../../sipp/good-call.xml"),
             Self::SilentCall => include_str!("../../sipp/silent-call.xml"),
+            Self::RefusedCall => include_str!("../../sipp/refused-call.xml"),
             Self::Answer => include_str!("../../sipp/answer.xml"),
         }
     }

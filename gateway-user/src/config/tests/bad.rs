@@ -10,7 +10,10 @@ const CASES: &[Case] = &[
     // Names.
     ("mood = \"monitor\"", 1, "unknown key or section \"mood\"", "write mode = \"monitor\""),
     ("\n[sip]\nport = [5060]", 3, "unknown key \"port\"", "write ports = [5060, 5061]"),
-    ("[sip]\nflavour = 1", 2, "unknown key \"flavour\"", "known here are ports, tcp, redirects, called_party"),
+    ("[sip]\nflavour = 1", 2, "unknown key \"flavour\"", "known here are ports, tcp, redirects, called_party, reject"),
+    ("[sip]\nreject = 503", 2, "reject is the number 503", "write one of 603, 403, 480, 486, or false"),
+    ("[sip]\nreject = true", 2, "reject is true", "write one of 603, 403, 480, 486, or false"),
+    ("[sip]\nreject = \"603\"", 2, "reject is the string", "write one of 603, 403, 480, 486, or false"),
     ("[sip]\nmode = \"enforce\"", 2, "unknown key \"mode\"", "the top of the file"),
     ("region = \"JP\"", 1, "unknown key or section \"region\"", "write it in [site]"),
     ("[profiles.default]\nblock = []", 1, "\"profiles\"", "[profile.default]"),

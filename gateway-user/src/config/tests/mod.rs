@@ -73,6 +73,7 @@ ports = [5060, 15060]
 tcp = "deny"
 redirects = true
 called_party = true
+reject = 486
 
 [site]
 region = "JP"
@@ -187,7 +188,10 @@ fn every_key_is_understood() {
         config.interfaces,
         [Interface { name: "eth0".into(), role: Role::Wan }, Interface { name: "eth1".into(), role: Role::Lan },]
     );
-    assert_eq!(config.sip, Sip { ports: vec![5060, 15060], tcp: TcpPolicy::Deny, redirects: true, called_party: true });
+    assert_eq!(
+        config.sip,
+        Sip { ports: vec![5060, 15060], tcp: TcpPolicy::Deny, redirects: true, called_party: true, reject: Some(486) }
+    );
     assert_eq!(
         config.site,
         Site { region: "JP".into(), extensions: Some((2, 5)), own_numbers: vec!["81312345678".into()] }
@@ -282,7 +286,8 @@ fn defaults_are_those_of_the_documentation() {
             ports: vec![5060, 5061, 5062, 5080, 5160],
             tcp: TcpPolicy::Inspect,
             redirects: false,
-            called_party: false
+            called_party: false,
+            reject: Some(603)
         }
     );
     assert_eq!(config.emergency_unproved, Rate { count: 3, per: Duration::from_secs(10), burst: 3 });
