@@ -14,6 +14,7 @@ mod rules;
 mod trace;
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     net::IpAddr,
     os::fd::BorrowedFd,
@@ -28,6 +29,7 @@ use gateway_common::judged::Judged;
 use jiff::Timestamp;
 
 pub use golden::Golden;
+pub use image::{Prepared, Slot};
 pub use measure::{Measured, Repeated, Told};
 pub use object::OBJECT;
 pub use probe::Probe;
@@ -45,7 +47,7 @@ use crate::{
     config::{Config, Interface, Role},
     daemon::{ActiveOrder, Applied, Counters, Event, Explanation, Gateway, InterfaceState, LinkState},
     doctor::rtnetlink::{self, Link},
-    policy::{self, PolicyImage},
+    policy::{self, Compiler, PolicyImage},
 };
 
 /// How often the interfaces are looked at: one that went and came back is filtered again.
@@ -59,6 +61,8 @@ pub struct Kernel {
     pins: Pins,
     maps: pin::Maps,
     attached: Vec<Attached>,
+    /// What the lists in force come to.
+    compiler: RefCell<Compiler>,
     in_force: InForce,
     /// The rules before those in force, until the events that they decided are read.
     former: Option<Rules>,
@@ -82,7 +86,8 @@ impl Kernel {
         );
         let links = attach::find(&config.interfaces)?;
         let generation = 1;
-        let (image, warnings) = policy::compile(config, orders, &indices(&links, &[]), generation)?;
+        let mut compiler = Compiler::default();
+        let (image, warnings) = compiler.compile(config, orders, &indices(&links, &[]), generation)?;
         prove(&image.cells, &golden::golden(&image))?;
 
         let object = object::plain()?;
@@ -102,7 +107,9 @@ impl Kernel {
         let rules = Rules::new(config, orders, &image, since);
         let in_force = InForce { rules, image };
         let mended = Instant::now();
-        let mut kernel = Self { ebpf, events, trace: None, pins, maps, attached, in_force, former: None, mended };
+        let compiler = RefCell::new(compiler);
+        let mut kernel =
+            Self { ebpf, events, trace: None, pins, maps, attached, compiler, in_force, former: None, mended };
         kernel.tidy()?;
         for attached in &kernel.attached {
             tracing::info!(
@@ -211,14 +218,15 @@ impl Gateway for Kernel {
     fn check(&self, config: &Config, orders: &[ActiveOrder]) -> Result<Vec<String>> {
         let (_, links) = self.present(config)?;
         let interfaces = indices(&links, &self.attached);
-        Ok(policy::compile(config, orders, &interfaces, self.in_force.image.generation)?.1)
+        Ok(self.compiler.borrow_mut().check(config, orders, &interfaces)?)
     }
 
     fn apply(&mut self, config: &Config, orders: &[ActiveOrder]) -> Result<Applied> {
         ensure!(!config.interfaces.is_empty(), "the policy names no interface, so nothing would be filtered");
         let (interfaces, links) = self.present(config)?;
         let generation = self.in_force.image.generation.wrapping_add(1);
-        let (image, warnings) = policy::compile(config, orders, &indices(&links, &self.attached), generation)?;
+        let compiler = self.compiler.get_mut();
+        let (image, warnings) = compiler.compile(config, orders, &indices(&links, &self.attached), generation)?;
         let before = self.attached.clone();
         let mut after = self.attach_missing(&interfaces, &links)?;
         // What is away stays known, so that it is filtered again once it is back.
@@ -239,6 +247,7 @@ impl Gateway for Kernel {
             }
             return Err(error);
         }
+        self.compiler.get_mut().settle();
         let applied = applied(&image, warnings);
         let rules = self.in_force.rules.next(config, orders, &image);
         let before = std::mem::replace(&mut self.in_force, InForce { rules, image });
