@@ -15,6 +15,7 @@ mod peers;
 mod restart;
 mod sip;
 mod site;
+mod tables;
 mod tcp;
 mod torture;
 mod traffic;
