@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod diff;
+pub mod digits;
 pub mod doctor;
 pub mod engine;
 pub mod imports;

@@ -4,13 +4,14 @@
 
 mod engine;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use engine::{frame_from, invite, ordered, policy};
 use gateway_common::judge::Side;
 use gateway_user::{
-    config::{Config, Entry},
+    config::{Config, ListWriter},
     daemon::{ActiveOrder, Decided, OrderRule},
+    digits::Digits,
     orders::Scope,
     policy::{Lists, decided, explain},
 };
@@ -132,9 +133,11 @@ fn a_million_entries_are_found_by_their_order() {
     let mut config = policy("mode = \"enforce\"\n[site]\nregion = \"JP\"\n");
     // Who decides is asked without the list: it is finding its entry again that is tried here.
     let mut engine = ordered(&config, &[]);
-    let entry =
-        |i: u32| Entry { what: format!("+232{i:06}").parse().unwrap(), place: format!("list:{i}"), reason: None };
-    config.profiles[0].block = (0..1_000_000).rev().map(entry).collect();
+    let mut list = ListWriter::new("list");
+    for i in (0..1_000_000).rev() {
+        list.prefix(Digits::new(&format!("232{i:06}")), i, None);
+    }
+    config.profiles[0].block_files = vec![Arc::new(list.finish())];
     let lists = Lists::new(&config);
     let mut judge = |i: u32| {
         let frame = frame_from(PHONE, &invite(&format!("sip:+232{i:06}12@gw.example.net")));

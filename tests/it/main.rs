@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails the test")]
 
 mod answers;
+mod bad_disk;
 mod bench;
 mod demo;
 mod differential;
@@ -16,6 +17,7 @@ mod peers;
 mod restart;
 mod sip;
 mod site;
+mod tables;
 mod tcp;
 mod torture;
 mod traffic;

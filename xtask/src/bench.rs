@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (object, rest) = split(&args.args)?;
     let mut cargo = tool::cargo();
     // The profile of the tests, which are built already: what is measured runs in the kernel.
-    cargo.args(["build", "--quiet", "--package", "gateway-tests", "--bin", PROGRAM]);
+    cargo.args(["build", "--quiet", "--package", "gateway-tests", "--package", "gateway-user", "--bin", PROGRAM]);
+    cargo.args(["--bin", "tollgate"]);
     tool::run(&mut cargo)?;
     let mut command = Command::new(tool::target_dir().join("debug").join(PROGRAM));
     command.args(rest);

@@ -24,7 +24,7 @@ pub(crate) fn run(input: &[u8]) {
         assert!(written.is_ok(), "a list cannot be written: {written:?}");
         match config::parse(POLICY, Some("policy.toml".as_ref()), folder.path()) {
             Ok((config, _)) => {
-                let entries = config.profiles.iter().map(|profile| profile.block.len()).sum::<usize>();
+                let entries = config.profiles.iter().map(gateway_user::config::Profile::entries).sum::<usize>();
                 assert!(entries <= input.len(), "{entries} entries of {} octets", input.len());
             }
             Err(problems) => {

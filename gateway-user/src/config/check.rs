@@ -1,9 +1,12 @@
 //! What only the whole policy can show: references, contradictions, and what could reach an emergency call.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::{
-    Entry, Limit, Network, Profile, Trunk,
+    Entry, Limit, ListFile, Network, Profile, Trunk,
     keys::{nearest, shown},
     overlap,
     problem::{Complaint, Report},
@@ -105,7 +108,8 @@ fn emergency(report: &mut Report<'_>, profile: &Profile) {
         .copied()
         .chain(profile.emergency.iter().map(String::as_str))
         .collect();
-    for entry in blocked(profile) {
+    let listed: Vec<Entry> = profile.block_files.iter().flat_map(|list| list.other_entries()).collect();
+    for entry in blocked(profile).chain(&listed) {
         let What::Dial(keys) = &entry.what else {
             continue;
         };
@@ -129,21 +133,33 @@ fn contradictions(report: &mut Report<'_>, profile: &Profile) {
         return;
     }
     let allowed: HashMap<&What, &Entry> = profile.allow.iter().map(|entry| (&entry.what, entry)).collect();
-    let both = profile.block.iter().filter_map(|entry| allowed.get(&entry.what).map(|allow| (entry, allow)));
-    for (entry, allow) in both.take(TOLD) {
+    let both =
+        profile.block.iter().filter_map(|entry| allowed.get(&entry.what).map(|allow| (Cow::Borrowed(entry), *allow)));
+    let listed = profile.allow.iter().filter_map(|allow| {
+        let entry = profile.block_files.iter().find_map(|list| list.find(&allow.what))?;
+        Some((Cow::Owned(entry), allow))
+    });
+    for (entry, allow) in both.chain(listed).take(TOLD) {
         let message = format!("{} is in allow and, at {}, in block: on a tie block holds", entry.what, entry.place);
         report.warn_at_place(&allow.place, Complaint::new(message, "remove one of the two"));
     }
 }
 
-/// What is blocked, always or by a schedule.
+/// What of a list can concern the own country or number.
+fn on_own_side(list: &ListFile, own_numbers: &[String]) -> Vec<Entry> {
+    let heads = own_numbers.iter().flat_map(|number| (1..=number.len()).filter_map(|length| number.get(..length)));
+    heads.filter_map(|head| list.find(&What::Prefix(head.to_owned()))).chain(list.other_entries()).collect()
+}
+
+/// What the file blocks, always or by a schedule.
 fn blocked(profile: &Profile) -> impl Iterator<Item = &Entry> {
     profile.block.iter().chain(profile.scheduled.iter().filter(|it| !it.allow).map(|it| &it.entry))
 }
 
 /// Blocking one's own country or number is more often a slip than a wish.
 fn own_side(report: &mut Report<'_>, profile: &Profile, own_numbers: &[String]) {
-    for entry in blocked(profile) {
+    let listed: Vec<Entry> = profile.block_files.iter().flat_map(|list| on_own_side(list, own_numbers)).collect();
+    for entry in blocked(profile).chain(&listed) {
         let hit = match &entry.what {
             What::Country(code) => (*code == profile.region).then(|| "the profile's own country".to_owned()),
             What::Prefix(digits) => {

@@ -1,16 +1,17 @@
 //! `block_files`: one entry a line, `#` comments, or CSV `prefix,expiry,reason`.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use jiff::civil::Date;
 
 use super::{
-    Entry,
+    ListFile, ListWriter,
     file::{self, read_text},
     keys::shown,
     problem::{Complaint, Report},
     profile::destination,
 };
+use crate::digits::Digits;
 
 /// A million lines with expiry and reason, twice over.
 const LARGEST: u64 = 128 << 20;
@@ -28,24 +29,34 @@ pub(super) struct Lists<'a> {
 }
 
 impl Lists<'_> {
-    /// Reads the list that the policy names at `span` and adds what is in force.
-    pub(super) fn read(&self, report: &mut Report<'_>, span: &Range<usize>, name: &str, out: &mut Vec<Entry>) {
+    /// Reads the list that the policy names at `span`: what of it is in force, and `None` where it cannot be read.
+    pub(super) fn read(&self, report: &mut Report<'_>, span: &Range<usize>, name: &str) -> Option<Arc<ListFile>> {
         match read_text(&self.base_dir.join(name), LARGEST) {
-            Ok(text) => self.lines(report, name, &text, out),
+            Ok(text) => Some(Arc::new(self.lines(report, name, &text))),
             Err(file::Unreadable { line: 0, complaint }) => {
                 let message = format!("block_files: {}: {}", shown(name), complaint.message);
                 report.problem(span, Complaint { message, ..complaint });
+                None
             }
-            Err(file::Unreadable { line, complaint }) => report.problem_in(name, line, complaint),
+            Err(file::Unreadable { line, complaint }) => {
+                report.problem_in(name, line, complaint);
+                None
+            }
         }
     }
 
-    fn lines(&self, report: &mut Report<'_>, name: &str, text: &str, out: &mut Vec<Entry>) {
+    fn lines(&self, report: &mut Report<'_>, name: &str, text: &str) -> ListFile {
+        let mut list = ListWriter::new(name);
         let mut wrong = 0;
         let mut last = 0;
         for (i, line) in text.lines().enumerate() {
+            // Nearly every line of a long list is a plus and digits.
+            if let Some(digits) = line.strip_prefix('+').and_then(|rest| Digits::of_prefix(rest.as_bytes())) {
+                list.prefix(digits, i + 1, None);
+                continue;
+            }
             match self.line(line) {
-                Ok(Some((what, reason))) => out.push(Entry { what, place: format!("{name}:{}", i + 1), reason }),
+                Ok(Some((what, reason))) => list.add(what, i + 1, reason.as_deref()),
                 Ok(None) => {}
                 Err(complaint) => {
                     wrong += 1;
@@ -64,6 +75,7 @@ impl Lists<'_> {
                 Complaint::new(message, "write one entry a line; nothing of the list is loaded"),
             );
         }
+        list.finish()
     }
 
     /// What a line says: nothing, an entry that is in force, or why it cannot be read.

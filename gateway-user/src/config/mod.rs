@@ -7,6 +7,7 @@ mod journal;
 mod keys;
 mod limit;
 mod list;
+mod list_file;
 mod model;
 mod named;
 mod network;
@@ -27,6 +28,7 @@ use std::{path::Path, sync::Arc};
 use jiff::civil::Date;
 use toml::de::DeTable;
 
+pub use list_file::{ListFile, Writer as ListWriter};
 pub use model::*;
 pub use problem::{Complaint, Problem, Problems, Warning};
 pub use values::duration;
@@ -123,7 +125,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let entries: Vec<&schedule::Written> = written.iter().flat_map(profile::Written::scheduled).collect();
     schedule::check(report, &schedules, &entries, &limits);
     let (import_spans, imports): (Vec<_>, Vec<_>) = import::imports(report, &top, lists).into_iter().unzip();
-    let profiles = profile::merge(&mut written, &site.region);
+    let profiles = profile::merge(&written, &site.region);
     check::limits(report, &written, &limits);
     check::sources(report, &written, &trunks);
     check::profiles(report, &written, &profiles, &site.own_numbers);

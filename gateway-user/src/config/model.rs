@@ -1,12 +1,12 @@
 //! The policy file, validated: what the policy compiler, the daemon and the CLI work with.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use gateway_common::{Class, Method};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::named;
+use super::{ListFile, named};
 pub use crate::imports::{Import, Imported};
 pub use crate::schedule::{OnHolidays, Schedule, Scheduled};
 use crate::what::What;
@@ -224,9 +224,12 @@ pub struct Profile {
     pub emergency: Vec<String>,
     /// Whether a calling code without any access code is read as international.
     pub bare_e164: bool,
-    /// What is blocked. A list can hold a million entries, which are written one by one.
+    /// What is blocked by the file itself. Entries are written one by one, since lists can be long.
     #[serde(skip)]
     pub block: Vec<Entry>,
+    /// What is blocked by lists in files of their own, which profiles share.
+    #[serde(skip)]
+    pub block_files: Vec<Arc<ListFile>>,
     /// What is allowed.
     #[serde(skip)]
     pub allow: Vec<Entry>,
@@ -236,6 +239,34 @@ pub struct Profile {
     pub limits: Vec<String>,
     /// The answer where no prefix says otherwise, indexed by `Class as usize`.
     pub class: [Answer; Class::ALL.len()],
+}
+
+impl Profile {
+    /// How many entries block or allow, those of lists in files of their own included.
+    pub fn entries(&self) -> usize {
+        self.block.len() + self.block_files.iter().map(|list| list.len()).sum::<usize>() + self.allow.len()
+    }
+
+    /// The entry at a place and whether it allows: what the file blocks, then its lists, then what it allows.
+    pub fn entry(&self, place: usize) -> Option<(bool, Cow<'_, Entry>)> {
+        if let Some(entry) = self.block.get(place) {
+            return Some((false, Cow::Borrowed(entry)));
+        }
+        let mut place = place - self.block.len();
+        for list in &self.block_files {
+            if place < list.len() {
+                return list.entry(place).map(|entry| (false, Cow::Owned(entry)));
+            }
+            place -= list.len();
+        }
+        self.allow.get(place).map(|entry| (true, Cow::Borrowed(entry)))
+    }
+
+    /// The first entry that blocks exactly this.
+    pub fn blocks(&self, what: &What) -> Option<Cow<'_, Entry>> {
+        let own = self.block.iter().find(|entry| entry.what == *what).map(Cow::Borrowed);
+        own.or_else(|| self.block_files.iter().find_map(|list| list.find(what)).map(Cow::Owned))
+    }
 }
 
 /// One entry of a `block` or `allow` list.

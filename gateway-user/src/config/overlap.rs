@@ -2,7 +2,7 @@
 //! everywhere. Lists in files of their own are looked at as what may cover an entry, and not told about: lists that others
 //! keep overlap each other as they please.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Entry, Profile,
@@ -41,7 +41,8 @@ pub(super) fn entries(report: &mut Report<'_>, profile: &Profile, block: &[Entry
         What::Prefix(digits) | What::Dial(digits) => usize::MAX - digits.len(),
         _ => usize::MAX,
     });
-    let index = Index::new(profile, &own);
+    let listed = listed(profile, &own);
+    let index = Index::new(profile, &own, &listed);
     let mut told = Vec::new();
     for (say, entry) in own {
         if told.len() == TOLD {
@@ -89,8 +90,8 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// Only heads of what the file names are kept: a list can hold a million others.
-    fn new(profile: &'a Profile, own: &[(Say, &'a Entry)]) -> Self {
+    /// Only heads of what the file names are kept.
+    fn new(profile: &'a Profile, own: &[(Say, &'a Entry)], listed: &'a [Entry]) -> Self {
         let (mut prefixes, mut dialled, mut countries) = (HashMap::new(), HashMap::new(), HashMap::new());
         for (_, entry) in own {
             match &entry.what {
@@ -98,7 +99,7 @@ impl<'a> Index<'a> {
                 what => prefixes.extend(points(what).into_iter().flat_map(heads).map(|head| (head, Vec::new()))),
             }
         }
-        for (say, list) in [(Say::Block, &profile.block), (Say::Allow, &profile.allow)] {
+        for (say, list) in [(Say::Block, &*profile.block), (Say::Block, listed), (Say::Allow, &profile.allow)] {
             for entry in list {
                 let found = match &entry.what {
                     What::Prefix(digits) => prefixes.get_mut(digits.as_str()),
@@ -176,6 +177,21 @@ fn points(what: &What) -> Vec<&str> {
         What::Country(code) => numbering::prefixes_of_country(code),
         What::Source(_) | What::Class(_) | What::Line(_) => Vec::new(),
     }
+}
+
+/// What lists in files of their own say of heads of what the file names; they can hold a million others.
+fn listed(profile: &Profile, own: &[(Say, &Entry)]) -> Vec<Entry> {
+    let mut found = Vec::new();
+    for list in &profile.block_files {
+        let points = own.iter().flat_map(|(_, entry)| match &entry.what {
+            What::Dial(_) => Vec::new(),
+            what => points(what),
+        });
+        let heads: BTreeSet<&str> = points.flat_map(heads).collect();
+        found.extend(heads.into_iter().filter_map(|head| list.find(&What::Prefix(head.to_owned()))));
+        found.extend(list.other_entries());
+    }
+    found
 }
 
 /// Everything that `text` begins with, itself included.

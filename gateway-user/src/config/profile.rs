@@ -1,9 +1,11 @@
 //! `[profile.NAME]`: read on its own, then merged with `profile.default`.
 
+use std::sync::Arc;
+
 use gateway_common::Class;
 
 use super::{
-    Answer, Entry, Network, Profile, Scheduled,
+    Answer, Entry, ListFile, Network, Profile, Scheduled,
     keys::{Kind, shown},
     list::Lists,
     problem::{Complaint, Report},
@@ -39,7 +41,7 @@ pub(super) struct Written {
     emergency: Option<Vec<String>>,
     bare_e164: Option<bool>,
     pub(super) block: Option<Vec<Entry>>,
-    block_files: Option<Vec<Entry>>,
+    block_files: Option<Vec<Arc<ListFile>>>,
     pub(super) allow: Option<Vec<Entry>>,
     /// Entries with a schedule, of `block` and of `allow`.
     scheduled: [Option<Vec<schedule::Written>>; 2],
@@ -48,24 +50,11 @@ pub(super) struct Written {
 }
 
 /// The profiles, each with what it lacks from the first, which is `default`.
-pub(super) fn merge(written: &mut [Written], site_region: &str) -> Vec<Profile> {
+pub(super) fn merge(written: &[Written], site_region: &str) -> Vec<Profile> {
     let Some(default) = written.first() else {
         return Vec::new();
     };
-    let mut profiles: Vec<Profile> = written.iter().map(|profile| profile.merged(default, site_region)).collect();
-    // A list can hold a million entries: it is moved where it can be, and copied only into profiles that inherit it.
-    let mut lists = written.iter_mut().map(|profile| profile.block_files.take());
-    let mut inherited = lists.next().flatten().unwrap_or_default();
-    for (profile, own) in profiles.iter_mut().skip(1).zip(lists) {
-        match own {
-            Some(mut own) => profile.block.append(&mut own),
-            None => profile.block.extend_from_slice(&inherited),
-        }
-    }
-    if let Some(default) = profiles.first_mut() {
-        default.block.append(&mut inherited);
-    }
-    profiles
+    written.iter().map(|profile| profile.merged(default, site_region)).collect()
 }
 
 /// Reads one profile.
@@ -183,7 +172,7 @@ pub(super) fn destination(text: &str, allow: bool) -> Result<What, Complaint> {
     Err(Complaint::new(format!("{what} is no destination"), remedy))
 }
 
-fn block_files(report: &mut Report<'_>, lists: &Lists<'_>, section: &Section<'_>) -> Option<Vec<Entry>> {
+fn block_files(report: &mut Report<'_>, lists: &Lists<'_>, section: &Section<'_>) -> Option<Vec<Arc<ListFile>>> {
     let files = section.parsed_list(report, "block_files", |t| {
         if t.is_empty() || t.contains('\0') {
             Err(Complaint::new(format!("{:?} names no file", shown(t)), r#"write such as "irsf.txt""#))
@@ -193,12 +182,12 @@ fn block_files(report: &mut Report<'_>, lists: &Lists<'_>, section: &Section<'_>
     })?;
     let mut out = Vec::new();
     for (span, file) in files {
-        let before = out.len();
-        lists.read(report, &span, &file, &mut out);
-        if out.len() == before {
+        let list = lists.read(report, &span, &file);
+        if list.as_ref().is_none_or(|list| list.is_empty()) {
             let message = format!("block_files: {} holds no entry in force", shown(&file));
             report.warn(&span, Complaint::new(message, "fill it, or remove it; entries may have passed their day"));
         }
+        out.extend(list);
     }
     Some(out)
 }
@@ -234,7 +223,6 @@ impl Written {
     }
 
     /// The profile, with what it lacks from `default`, and what that lacks from the site and the built-in defaults.
-    /// Entries of list files are not in it yet.
     fn merged(&self, default: &Self, site_region: &str) -> Profile {
         fn pick<T: Clone + Default>(own: Option<&T>, default: Option<&T>) -> T {
             own.or(default).cloned().unwrap_or_default()
@@ -255,6 +243,7 @@ impl Written {
             emergency: pick(self.emergency.as_ref(), default.emergency.as_ref()),
             bare_e164: pick(self.bare_e164.as_ref(), default.bare_e164.as_ref()),
             block: pick(self.block.as_ref(), default.block.as_ref()),
+            block_files: pick(self.block_files.as_ref(), default.block_files.as_ref()),
             allow: pick(self.allow.as_ref(), default.allow.as_ref()),
             scheduled: self
                 .scheduled

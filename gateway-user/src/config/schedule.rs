@@ -133,7 +133,7 @@ pub(super) fn check(
 /// An allow by schedule beside the same entry in block is never heard: on a tie block holds.
 pub(super) fn contradictions(report: &mut Report<'_>, profile: &Profile) {
     for it in profile.scheduled.iter().filter(|it| it.allow) {
-        if let Some(block) = profile.block.iter().find(|block| block.what == it.entry.what) {
+        if let Some(block) = profile.blocks(&it.entry.what) {
             let message = format!(
                 "{} is in allow by schedule {} and, at {}, always in block: on a tie block holds",
                 it.entry.what, it.schedule, block.place

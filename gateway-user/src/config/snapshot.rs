@@ -3,11 +3,11 @@
 //! The first line is the policy without its lists, the last one counts their entries, and each in between is one entry,
 //! so that a list of a million needs no more memory than itself.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Entry};
+use super::{Config, EXAMPLE_NAME, Entry, ListFile, ListWriter, Profile};
 use crate::what::What;
 
 /// Format of the lines; another one is refused.
@@ -67,23 +67,16 @@ pub enum SnapshotError {
 /// The lines of a policy, without line ends.
 pub fn lines(config: Arc<Config>) -> impl Iterator<Item = String> + Send {
     let head = serde_json::to_string(&Head { format: FORMAT, config: &*config });
-    let count = |config: &Config| config.profiles.iter().map(|it| it.block.len() + it.allow.len()).sum();
+    let count = |config: &Config| config.profiles.iter().map(Profile::entries).sum();
     let last = serde_json::to_string(&Line::Last { entries: count(&config) });
     let profiles = config.profiles.len();
     let entries = (0..profiles).flat_map(move |profile| {
         let config = Arc::clone(&config);
-        let it = &config.profiles[profile];
-        let (blocked, all) = (it.block.len(), it.block.len() + it.allow.len());
-        (0..all).map(move |place| {
-            let it = &config.profiles[profile];
-            let entry = if place < blocked { &it.block[place] } else { &it.allow[place - blocked] };
-            serde_json::to_string(&Line::Entry {
-                profile,
-                allow: place >= blocked,
-                what: entry.what.clone(),
-                place: entry.place.clone(),
-                reason: entry.reason.clone(),
-            })
+        let all = config.profiles[profile].entries();
+        (0..all).filter_map(move |place| {
+            let (allow, entry) = config.profiles[profile].entry(place)?;
+            let Entry { what, place, reason } = entry.into_owned();
+            Some(serde_json::to_string(&Line::Entry { profile, allow, what, place, reason }))
         })
     });
     // Nothing of a policy is a map with odd keys, the one thing that JSON cannot hold; a line lost would be counted.
@@ -106,20 +99,60 @@ pub fn read<E: Error + Send + Sync + 'static>(
     }
     let Head { mut config, .. } = serde_json::from_str::<Head<Config>>(&head).map_err(unreadable(1))?;
     let mut found = 0;
+    let own = config.path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let own = own.unwrap_or_else(|| EXAMPLE_NAME.to_owned());
+    let mut lists: Vec<(usize, String, ListWriter)> = Vec::new();
     for (text, line) in lines.by_ref().zip(2..) {
         let text = text.map_err(|cause| SnapshotError::Read(cause.into()))?;
         match serde_json::from_str(&text).map_err(unreadable(line))? {
             Line::Entry { profile, allow, what, place, reason } => {
-                let profile = config.profiles.get_mut(profile).ok_or(SnapshotError::Cut)?;
-                let list = if allow { &mut profile.allow } else { &mut profile.block };
-                list.push(Entry { what, place, reason });
+                let it = config.profiles.get_mut(profile).ok_or(SnapshotError::Cut)?;
                 found += 1;
+                let (file, number) = place.rsplit_once(':').unwrap_or((&place, ""));
+                match number.parse() {
+                    Ok(number) if !allow && file != own => {
+                        let list = list_of(&mut lists, profile, file);
+                        list.add(what, number, reason.as_deref());
+                    }
+                    _ if allow => it.allow.push(Entry { what, place, reason }),
+                    _ => it.block.push(Entry { what, place, reason }),
+                }
             }
-            Line::Last { entries } if entries == found => return Ok(config),
+            Line::Last { entries } if entries == found => {
+                give(&mut config, lists);
+                return Ok(config);
+            }
             Line::Last { .. } => break,
         }
     }
     Err(SnapshotError::Cut)
+}
+
+/// The list in a file of its own that a profile has.
+fn list_of<'l>(lists: &'l mut Vec<(usize, String, ListWriter)>, profile: usize, file: &str) -> &'l mut ListWriter {
+    // The entries of one list come one after the other, so it is nearly always the last.
+    let known = lists.iter().rposition(|(of, name, _)| *of == profile && name == file);
+    let place = known.unwrap_or_else(|| {
+        lists.push((profile, file.to_owned(), ListWriter::new(file)));
+        lists.len() - 1
+    });
+    &mut lists[place].2
+}
+
+/// Gives the profiles their lists; equal ones are shared again.
+fn give(config: &mut Config, lists: Vec<(usize, String, ListWriter)>) {
+    let mut shared: Vec<Arc<ListFile>> = Vec::new();
+    for (profile, _, writer) in lists {
+        let list = writer.finish();
+        let list = match shared.iter().find(|known| ***known == list) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(list),
+        };
+        shared.push(Arc::clone(&list));
+        if let Some(profile) = config.profiles.get_mut(profile) {
+            profile.block_files.push(list);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use gateway_common::Class;
 use jiff::Timestamp;
 
 use crate::{
-    config::{Answer, Config, Entry, Imported, Limit, Profile, Scheduled, Trunk},
+    config::{Answer, Config, Imported, Limit, Profile, Scheduled, Trunk},
     control::{protocol::ListKind, views::ListView},
     daemon::CallState,
     orders::{Action, Order, Scope},
@@ -26,8 +26,8 @@ pub(super) fn lines(
     let by_profile = Arc::clone(config);
     let entries = (0..config.profiles.len()).flat_map(move |profile| {
         let config = Arc::clone(&by_profile);
-        let count = config.profiles[profile].block.len() + config.profiles[profile].allow.len();
-        (0..count).map(move |entry| of_entry(&config.profiles[profile], entry))
+        let count = config.profiles[profile].entries();
+        (0..count).filter_map(move |entry| of_entry(&config.profiles[profile], entry))
     });
     let others: Vec<ListView> = config
         .profiles
@@ -113,16 +113,14 @@ fn of_order(order: &Order) -> Vec<ListView> {
         .collect()
 }
 
-/// The entry with this index in the `block` list of a profile, followed by its `allow` list.
-fn of_entry(profile: &Profile, index: usize) -> ListView {
-    let (action, entry): (_, &Entry) = match profile.block.get(index) {
-        Some(entry) => ("block", entry),
-        None => ("allow", &profile.allow[index - profile.block.len()]),
-    };
-    ListView {
+/// The entry of a profile at a place.
+fn of_entry(profile: &Profile, place: usize) -> Option<ListView> {
+    let (allows, entry) = profile.entry(place)?;
+    let action = if allows { "allow" } else { "block" };
+    Some(ListView {
         reason: entry.reason.clone(),
         ..of_file(kind_of(&entry.what), entry.what.to_string(), action, Some(&profile.name), &entry.place)
-    }
+    })
 }
 
 fn of_profile(profile: &Profile) -> Vec<ListView> {

@@ -46,10 +46,12 @@ fn profile(out: &mut Vec<Change>, name: &str, before: (&Config, &Profile), after
     let old = Answers::new(before.1, &before.0.site.own_numbers);
     let new = Answers::new(after.1, &after.0.site.own_numbers);
     scheduled(out, &part, before.1, after.1);
-    let gone = old.named().filter(|what| new.listed(what).is_none());
-    let mut changed: Vec<&What> = new.named().filter(|what| new.listed(what) != old.listed(what)).chain(gone).collect();
+    let gone = old.named(&new).filter(|what| new.listed(what).is_none());
+    let came = new.named(&old).filter(|what| new.listed(what) != old.listed(what));
+    let mut changed: Vec<What> = came.chain(gone).collect();
     changed.sort_by_cached_key(|what| (order(what), what.to_string()));
-    for what in changed {
+    changed.dedup();
+    for what in &changed {
         entry(out, &part, what, &old, &new);
     }
 }

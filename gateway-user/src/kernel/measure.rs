@@ -9,7 +9,12 @@ use aya::{
 };
 use gateway_common::counters::COUNTERS;
 
-use super::{counters, events::Events, image, load, object};
+use super::{
+    counters,
+    events::Events,
+    image::{self, Slot},
+    load, object,
+};
 use crate::{config::Role, daemon::AttachMode};
 
 /// A loaded filter to be measured. It ends with this value, and so does its attachment.
@@ -57,6 +62,11 @@ impl Measured {
             .test_run(TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() })
             .map_err(|error| load::refused(error, "the kernel does not run the test"))?;
         Ok(Repeated { all: began.elapsed(), each: run.duration })
+    }
+
+    /// Takes the slot, to exchange policies by while the filter judges.
+    pub fn slot(&mut self) -> Result<Slot> {
+        Slot::take(&mut self.ebpf)
     }
 
     /// The counters, summed over the CPUs, in the order of [`gateway_common::counters`].

@@ -16,6 +16,7 @@ mod rules;
 mod trace;
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     net::IpAddr,
     os::fd::BorrowedFd,
@@ -30,6 +31,7 @@ use gateway_common::{Reason, judged::Judged};
 use jiff::Timestamp;
 
 pub use golden::Golden;
+pub use image::{Prepared, Slot};
 pub use measure::{Measured, Repeated, Told};
 pub use object::OBJECT;
 pub use probe::Probe;
@@ -50,7 +52,7 @@ use crate::{
         ActiveOrder, Applied, CallState, Counters, Event, Explanation, Gateway, InterfaceState, LinkState, SiteState,
     },
     doctor::rtnetlink::{self, Link},
-    policy::{self, PolicyImage},
+    policy::{self, Compiler, PolicyImage},
 };
 
 /// How often the interfaces are looked at: one that went and came back is filtered again.
@@ -67,6 +69,8 @@ pub struct Kernel {
     pins: Pins,
     maps: pin::Maps,
     attached: Vec<Attached>,
+    /// What the lists in force come to.
+    compiler: RefCell<Compiler>,
     in_force: InForce,
     /// The rules before those in force, until the events that they decided are read.
     former: Option<Rules>,
@@ -91,7 +95,8 @@ impl Kernel {
         );
         let links = attach::find(&config.interfaces)?;
         let generation = 1;
-        let (image, warnings) = policy::compile(config, orders, &indices(&links, &[]), generation)?;
+        let mut compiler = Compiler::default();
+        let (image, warnings) = compiler.compile(config, orders, &indices(&links, &[]), generation)?;
         prove(&image.cells, &golden::golden(&image))?;
 
         let object = object::plain()?;
@@ -114,6 +119,7 @@ impl Kernel {
         let rules = Rules::new(config, orders, &image, since);
         let in_force = InForce { rules, image };
         let mended = Instant::now();
+        let compiler = RefCell::new(compiler);
         let mut kernel = Self {
             ebpf,
             events,
@@ -122,6 +128,7 @@ impl Kernel {
             pins,
             maps,
             attached,
+            compiler,
             in_force,
             former: None,
             mended,
@@ -242,14 +249,15 @@ impl Gateway for Kernel {
     fn check(&self, config: &Config, orders: &[ActiveOrder]) -> Result<Vec<String>> {
         let (_, links) = self.present(config)?;
         let interfaces = indices(&links, &self.attached);
-        Ok(policy::compile(config, orders, &interfaces, self.in_force.image.generation)?.1)
+        Ok(self.compiler.borrow_mut().check(config, orders, &interfaces)?)
     }
 
     fn apply(&mut self, config: &Config, orders: &[ActiveOrder]) -> Result<Applied> {
         ensure!(!config.interfaces.is_empty(), "the policy names no interface, so nothing would be filtered");
         let (interfaces, links) = self.present(config)?;
         let generation = self.in_force.image.generation.wrapping_add(1);
-        let (image, warnings) = policy::compile(config, orders, &indices(&links, &self.attached), generation)?;
+        let compiler = self.compiler.get_mut();
+        let (image, warnings) = compiler.compile(config, orders, &indices(&links, &self.attached), generation)?;
         let before = self.attached.clone();
         let mut after = self.attach_missing(&interfaces, &links)?;
         // What is away stays known, so that it is filtered again once it is back.
@@ -270,6 +278,7 @@ impl Gateway for Kernel {
             }
             return Err(error);
         }
+        self.compiler.get_mut().settle();
         let applied = applied(&image, warnings);
         let rules = self.in_force.rules.next(config, orders, &image);
         let before = std::mem::replace(&mut self.in_force, InForce { rules, image });

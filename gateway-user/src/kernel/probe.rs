@@ -17,7 +17,11 @@ use gateway_common::{
     site::{HINTS, Site},
 };
 
-use super::{counters, image, load, object};
+use super::{
+    counters,
+    image::{self, Slot},
+    load, object,
+};
 use crate::{config::Role, engine::Engine};
 
 /// Octets in front of the frame: clock, interface, padding.
@@ -99,6 +103,11 @@ impl Probe {
     /// Puts another policy image in force; the state stays.
     pub fn set_policy(&mut self, cells: &[u64]) -> Result<()> {
         image::install(&mut self.ebpf, cells)
+    }
+
+    /// Takes the slot, to exchange policies by while frames are judged. [`Probe::set_policy`] has none then.
+    pub fn slot(&mut self) -> Result<Slot> {
+        Slot::take(&mut self.ebpf)
     }
 
     /// Forgets every source and sets the counters to zero, as if newly loaded.

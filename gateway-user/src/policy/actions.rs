@@ -1,7 +1,4 @@
 //! What each profile does with each E.164 prefix.
-//!
-//! Prefixes are walked in the order of their digits, each with what it inherits from the longest one it begins with.
-//! Equal outcomes share a vector; a million prefixes of one list have a few hundred.
 
 use std::collections::HashMap;
 
@@ -11,9 +8,9 @@ use gateway_common::{
 };
 
 use super::{
+    base::NEVER,
     say::{Say, narrower},
     scopes::Effective,
-    trie::Key,
 };
 use crate::{
     config::{Answer, Config, Profile},
@@ -22,46 +19,22 @@ use crate::{
     what::What,
 };
 
-/// Least number of digits where no number can be whole: a prefix of no range counts only where it is dialled exactly.
-const NEVER: u8 = u8::MAX;
 /// Calling codes that the floor refuses beside the unassigned ones: international premium rate and networks of no
 /// country.
 const FLOOR: [&str; 3] = ["979", "882", "883"];
 
-/// Something said of one prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Fact {
-    /// A range of the numbering plan begins, by its place.
-    Range(u32),
-    /// One of the site's own numbers.
-    Own,
-    /// An entry of a profile's list.
-    File(u8, Say),
-    /// An order, by its place.
-    Order(u16, Say),
-}
-
 /// What holds for a prefix; lengths are digits of the prefix that said so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct State {
-    range: Option<u32>,
-    own: bool,
-    file: Vec<Option<(u8, Say)>>,
-    orders: Vec<Option<(u8, Say)>>,
+pub(super) struct State {
+    /// The range of the numbering plan, by its place.
+    pub(super) range: Option<u32>,
+    /// Whether it is one of the site's own numbers.
+    pub(super) own: bool,
+    /// What the lists of each profile say.
+    pub(super) file: Vec<Option<(u8, Say)>>,
+    /// What each order says of a prefix; those behind the last say nothing.
+    pub(super) orders: Vec<Option<(u8, Say)>>,
 }
-
-/// What the trie and the rows of actions are made of.
-pub(super) struct Actions {
-    /// Every prefix in order, with its vector.
-    pub(super) prefixes: Vec<(Key, u16)>,
-    /// Vectors; the first, which no prefix has, is zero.
-    pub(super) vectors: Vec<Vector>,
-    /// For each effective profile its actions, by vector.
-    pub(super) rows: Vec<Vec<Action>>,
-}
-
-/// More vectors than the trie can number.
-pub(super) struct TooMany;
 
 /// The rules of one policy, ready to be asked.
 pub(super) struct Rules<'a> {
@@ -72,7 +45,8 @@ pub(super) struct Rules<'a> {
     profiles: Vec<ProfileRules<'a>>,
 }
 
-struct ProfileRules<'a> {
+/// What one profile of the file says.
+pub(super) struct ProfileRules<'a> {
     profile: &'a Profile,
     /// Countries of its lists, block where both have one.
     countries: HashMap<&'a str, Say>,
@@ -83,86 +57,8 @@ impl<'a> Rules<'a> {
         Self { config, orders, effectives, profiles: config.profiles.iter().map(ProfileRules::new).collect() }
     }
 
-    /// Every prefix with its vector, and what each vector means to each profile.
-    pub(super) fn actions(&self) -> Result<Actions, TooMany> {
-        let facts = self.facts();
-        let mut states = Interned::default();
-        let mut groups = Interned::default();
-        let mut next: HashMap<(u32, u32), u32> = HashMap::new();
-        let mut outcomes = Interned::default();
-        let mut by_state: Vec<Option<u32>> = Vec::new();
-        let root =
-            State { file: vec![None; self.profiles.len()], orders: vec![None; self.orders.len()], ..State::default() };
-        let root = states.number(root);
-        outcomes.number((Vector::default(), vec![Action::default(); self.effectives.len()]));
-        let mut prefixes = Vec::with_capacity(facts.len());
-        let mut above: Vec<(Key, u32)> = Vec::new();
-        for group in facts.chunk_by(|a, b| a.0 == b.0) {
-            let Some(&(key, _)) = group.first() else { continue };
-            while above.last().is_some_and(|(prefix, _)| !prefix.begins(key)) {
-                above.pop();
-            }
-            let parent = above.last().map_or(root, |(_, state)| *state);
-            let said: Vec<Option<Fact>> = group.iter().map(|(_, fact)| *fact).collect();
-            let length = key.len() as u8;
-            let group = groups.number((length, said));
-            let state = *next.entry((parent, group)).or_insert_with(|| {
-                let mut state = states.get(parent).clone();
-                for fact in groups.get(group).1.iter().flatten() {
-                    state.take(*fact, length);
-                }
-                states.number(state)
-            });
-            above.push((key, state));
-            by_state.resize(by_state.len().max(state as usize + 1), None);
-            let vector = match by_state[state as usize] {
-                Some(vector) => vector,
-                None => outcomes.number(self.outcome(states.get(state))),
-            };
-            by_state[state as usize] = Some(vector);
-            prefixes.push((key, u16::try_from(vector).map_err(|_large| TooMany)?));
-        }
-        let outcomes = outcomes.into_values();
-        let rows = (0..self.effectives.len())
-            .map(|place| outcomes.iter().map(|(_, actions)| actions.get(place).copied().unwrap_or_default()).collect())
-            .collect();
-        Ok(Actions { prefixes, vectors: outcomes.iter().map(|(vector, _)| *vector).collect(), rows })
-    }
-
-    /// Everything that is said of any prefix, sorted. Calling codes of the profiles have a node of their own.
-    fn facts(&self) -> Vec<(Key, Option<Fact>)> {
-        let mut facts: Vec<(Key, Option<Fact>)> = Vec::new();
-        for (place, range) in numbering::ranges().iter().enumerate() {
-            facts.push((Key::new(range.prefix), Some(Fact::Range(place as u32))));
-        }
-        for number in &self.config.site.own_numbers {
-            facts.push((Key::new(number), Some(Fact::Own)));
-        }
-        for (place, rules) in self.profiles.iter().enumerate() {
-            if let Some(code) = numbering::region(&rules.profile.region).and_then(|region| region.calling_code) {
-                facts.push((Key::new(code), None));
-            }
-            for (list, say) in [(&rules.profile.block, Say::Block), (&rules.profile.allow, Say::Allow)] {
-                for entry in list {
-                    if let What::Prefix(digits) = &entry.what {
-                        facts.push((Key::new(digits), Some(Fact::File(place as u8, say))));
-                    }
-                }
-            }
-        }
-        for (place, order) in self.orders.iter().enumerate() {
-            for what in &order.what {
-                if let What::Prefix(digits) = what {
-                    facts.push((Key::new(digits), Some(Fact::Order(place as u16, order.rule.into()))));
-                }
-            }
-        }
-        facts.sort_unstable();
-        facts.dedup();
-        facts
-    }
-
-    fn outcome(&self, state: &State) -> (Vector, Vec<Action>) {
+    /// What a prefix in this state is, and what each effective profile does with it.
+    pub(super) fn outcome(&self, state: &State) -> (Vector, Vec<Action>) {
         let range = state.range.and_then(|place| numbering::ranges().get(place as usize));
         let country = range.and_then(|range| range.country).and_then(country_number).unwrap_or(0);
         let vector = Vector::new(country, range.map_or(NEVER, |range| range.min), range.map_or(0, |range| range.max));
@@ -221,34 +117,19 @@ impl<'a> Rules<'a> {
     }
 }
 
-impl State {
-    fn take(&mut self, fact: Fact, length: u8) {
-        let (slot, say) = match fact {
-            Fact::Range(place) => {
-                self.range = Some(place);
-                return;
-            }
-            Fact::Own => {
-                self.own = true;
-                return;
-            }
-            Fact::File(profile, say) => (self.file.get_mut(usize::from(profile)), say),
-            Fact::Order(order, say) => (self.orders.get_mut(usize::from(order)), say),
-        };
-        if let Some(slot) = slot {
-            *slot = (*slot).max(Some((length, say)));
-        }
-    }
-}
-
 impl<'a> ProfileRules<'a> {
-    fn new(profile: &'a Profile) -> Self {
+    pub(super) fn new(profile: &'a Profile) -> Self {
         let mut countries = HashMap::new();
         for (list, say) in [(&profile.allow, Say::Allow), (&profile.block, Say::Block)] {
             for entry in list {
                 if let What::Country(code) = &entry.what {
                     countries.insert(code.as_str(), say);
                 }
+            }
+        }
+        for what in profile.block_files.iter().flat_map(|list| list.others()) {
+            if let What::Country(code) = what {
+                countries.insert(code.as_str(), Say::Block);
             }
         }
         Self { profile, countries }
@@ -258,17 +139,26 @@ impl<'a> ProfileRules<'a> {
         class_of(&self.profile.region, own, range)
     }
 
-    /// Longest prefix, a country counting as the range that it has the number by; on a tie block.
-    fn file(&self, place: usize, class: Class, state: &State, range: Option<&Range>) -> (Ruling, Reason) {
+    /// What the lists say, and whether by a prefix: the longest, a country counting as the range that it has the number
+    /// by; on a tie block.
+    pub(super) fn named(&self, place: usize, state: &State, range: Option<&Range>) -> Option<(Say, bool)> {
         let prefix = state.file.get(place).copied().flatten();
         let country = range.and_then(|range| {
             let say = self.countries.get(range.country?)?;
             Some((range.prefix.len() as u8, *say))
         });
         match (prefix, country) {
-            (Some(prefix), country) if Some(prefix) >= country => (prefix.1.ruling(), Reason::BlockedPrefix),
-            (_, Some((_, say))) => (say.ruling(), Reason::BlockedCountry),
-            _ => match (self.answer(class), range.map(|range| range.kind)) {
+            (Some(prefix), country) if Some(prefix) >= country => Some((prefix.1, true)),
+            (_, country) => country.map(|(_, say)| (say, false)),
+        }
+    }
+
+    /// What the lists say, else the answer of the class.
+    fn file(&self, place: usize, class: Class, state: &State, range: Option<&Range>) -> (Ruling, Reason) {
+        match self.named(place, state, range) {
+            Some((say, true)) => (say.ruling(), Reason::BlockedPrefix),
+            Some((say, false)) => (say.ruling(), Reason::BlockedCountry),
+            None => match (self.answer(class), range.map(|range| range.kind)) {
                 ((Ruling::Block, reason), Some(Kind::UnassignedArea)) => (Ruling::Monitor, reason),
                 (answer, _) => answer,
             },
@@ -322,36 +212,4 @@ pub(super) fn on_floor(range: &Range) -> bool {
 /// The number of a country in the image, from 1.
 pub(super) fn country_number(code: &str) -> Option<u16> {
     numbering::country_codes().binary_search(&code).ok().map(|place| place as u16 + 1)
-}
-
-/// Values by number, each once.
-struct Interned<T> {
-    numbers: HashMap<T, u32>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Interned<T> {
-    fn default() -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new() }
-    }
-}
-
-impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
-    fn number(&mut self, value: T) -> u32 {
-        if let Some(&number) = self.numbers.get(&value) {
-            return number;
-        }
-        let number = self.values.len() as u32;
-        self.values.push(value.clone());
-        self.numbers.insert(value, number);
-        number
-    }
-
-    fn get(&self, number: u32) -> &T {
-        &self.values[number as usize]
-    }
-
-    fn into_values(self) -> Vec<T> {
-        self.values
-    }
 }

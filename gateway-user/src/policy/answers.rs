@@ -1,10 +1,10 @@
 //! What the lists and classes of one profile answer, by name: for comparing policies without compiling them.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use super::{actions::class_of, say::Say};
 use crate::{
-    config::{Answer, Entry, Profile},
+    config::{Answer, Entry, ListFile, Profile},
     numbering::{self, Kind},
     what::What,
 };
@@ -17,6 +17,8 @@ pub(crate) struct Answers<'a> {
     own_numbers: &'a [String],
     prefixes: Named<'a>,
     countries: Named<'a>,
+    /// Lists in files of their own; what is above is named by the file itself.
+    lists: &'a [Arc<ListFile>],
     dialled: Named<'a>,
     /// Digits of the longest prefix, and keys of the longest dialled string.
     longest: (usize, usize),
@@ -44,7 +46,8 @@ impl<'a> Answers<'a> {
                 map.entry(name.as_str()).and_modify(|known| known.0 = say).or_insert((say, entry));
             }
         }
-        Self { profile, own_numbers, prefixes, countries, dialled, longest }
+        let lists = &profile.block_files;
+        Self { profile, own_numbers, prefixes, countries, lists, dialled, longest }
     }
 
     /// What happens to a number that begins so, where nothing longer says otherwise: `allow`, `monitor` or `block`.
@@ -52,10 +55,14 @@ impl<'a> Answers<'a> {
         let range = numbering::lookup(digits);
         let prefix = longest(&self.prefixes, digits, self.longest.0);
         let country = range.and_then(|range| {
-            let (say, _) = self.countries.get(range.country?)?;
-            Some((range.prefix.len(), *say))
+            let what = What::Country(range.country?.to_owned());
+            Some((range.prefix.len(), self.said(&what)?))
         });
-        if let Some((_, say)) = prefix.max(country) {
+        let listed = self.lists.iter().filter_map(|list| list.longest(digits)).filter_map(|entry| match entry.what {
+            What::Prefix(digits) => Some((digits.len(), Say::Block)),
+            _ => None,
+        });
+        if let Some((_, say)) = prefix.max(country).max(listed.max()) {
             return said(say);
         }
         let own = self.own_numbers.iter().any(|own| digits.starts_with(own.as_str()));
@@ -68,7 +75,12 @@ impl<'a> Answers<'a> {
 
     /// What happens to a dialled string that begins so before its number is looked at; `None` where no entry matches.
     pub(crate) fn dialled(&self, keys: &str) -> Option<&'static str> {
-        longest(&self.dialled, keys, self.longest.1).map(|(_, say)| said(say))
+        let listed =
+            self.lists.iter().filter_map(|list| list.longest_dial(keys)).filter_map(|entry| match entry.what {
+                What::Dial(keys) => Some((keys.len(), Say::Block)),
+                _ => None,
+            });
+        longest(&self.dialled, keys, self.longest.1).max(listed.max()).map(|(_, say)| said(say))
     }
 
     fn exactly(&self, what: &What) -> Option<&(Say, &'a Entry)> {
@@ -81,19 +93,35 @@ impl<'a> Answers<'a> {
     }
 
     /// The entry that names exactly this.
-    pub(crate) fn entry(&self, what: &What) -> Option<&'a Entry> {
-        self.exactly(what).map(|(_, entry)| *entry)
+    pub(crate) fn entry(&self, what: &What) -> Option<Cow<'a, Entry>> {
+        let own = self.exactly(what).map(|(_, entry)| Cow::Borrowed(*entry));
+        own.or_else(|| self.lists.iter().find_map(|list| list.find(what)).map(Cow::Owned))
+    }
+
+    fn said(&self, what: &What) -> Option<Say> {
+        let listed = || self.lists.iter().any(|list| list.find(what).is_some());
+        match self.exactly(what).map(|(say, _)| *say) {
+            Some(Say::Block) => Some(Say::Block),
+            own => {
+                if listed() {
+                    Some(Say::Block)
+                } else {
+                    own
+                }
+            }
+        }
     }
 
     /// Which lists name exactly this: `block` where both do.
     pub(crate) fn listed(&self, what: &What) -> Option<&'static str> {
-        self.exactly(what).map(|(say, _)| said(*say))
+        self.said(what).map(said)
     }
 
-    /// Everything that its lists name.
-    pub(crate) fn named(&self) -> impl Iterator<Item = &'a What> {
+    /// Everything that its lists name, but for files that `other` has as well: they say the same of what they name.
+    pub(crate) fn named(&self, other: &Self) -> impl Iterator<Item = What> {
         let all = self.countries.values().chain(self.prefixes.values()).chain(self.dialled.values());
-        all.map(|(_, entry)| &entry.what)
+        let lists = self.lists.iter().filter(|list| !other.lists.contains(list));
+        all.map(|(_, entry)| entry.what.clone()).chain(lists.flat_map(|list| list.entries().map(|entry| entry.what)))
     }
 }
 

@@ -1,11 +1,11 @@
 //! From policy file and orders to the image.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use gateway_common::{
     Class,
     policy::image::{
-        ACTIONS, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
+        ACTIONS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
         FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
         REDIRECTS, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
@@ -15,8 +15,10 @@ use sha2::{Digest as _, Sha256};
 use super::{
     actions::{Rules, country_number},
     automaton::States,
+    base::{self, Base},
     cells::{Cells, Full},
     limits::{self, parameters},
+    overlay::{self, Outcomes},
     plan::{self, DialRules},
     scopes::{Effective, Effectives},
     short::{Basis, Shorts},
@@ -46,6 +48,34 @@ pub struct PolicyImage {
     pub generation: u32,
 }
 
+impl PolicyImage {
+    /// The same policy under another number.
+    fn numbered(mut self, generation: u32) -> Self {
+        if let Some(switches) = self.cells.get_mut(SWITCHES as usize) {
+            *switches = *switches >> 32 << 32 | u64::from(generation);
+        }
+        Self { generation, ..self }
+    }
+}
+
+/// Compiles one policy after another. What the lists of a policy come to is kept, so that an order costs what it changes.
+#[derive(Default)]
+pub struct Compiler {
+    /// Of the last policies: that in force, and one that may follow it. The latest comes last.
+    bases: Vec<Arc<Base>>,
+    /// What was only checked, since it is put in force next.
+    checked: Option<Checked>,
+}
+
+/// A compiled policy, and what of.
+struct Checked {
+    config: Config,
+    orders: Vec<ActiveOrder>,
+    interfaces: HashMap<String, u32>,
+    image: PolicyImage,
+    warnings: Vec<String>,
+}
+
 /// Everything that keeps a policy from being put in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct CompileErrors(pub Vec<String>);
@@ -66,15 +96,86 @@ pub fn compile(
     interfaces: &HashMap<String, u32>,
     generation: u32,
 ) -> Result<(PolicyImage, Vec<String>), CompileErrors> {
-    let mut warnings = Vec::new();
-    let mut errors = Vec::new();
-    limits::problems(config, &mut errors, &mut warnings);
-    unenforceable(orders, &mut errors);
-    if !errors.is_empty() {
-        return Err(CompileErrors(errors));
+    Compiler::default().compile(config, orders, interfaces, generation)
+}
+
+impl Compiler {
+    /// Policies whose lists are kept.
+    const KEPT: usize = 2;
+
+    /// Compiles a policy for its errors and warnings; one that is compiled next, of the same, is there already.
+    pub fn check(
+        &mut self,
+        config: &Config,
+        orders: &[ActiveOrder],
+        interfaces: &HashMap<String, u32>,
+    ) -> Result<Vec<String>, CompileErrors> {
+        let (image, warnings) = self.compile(config, orders, interfaces, 0)?;
+        self.checked = Some(Checked {
+            config: config.clone(),
+            orders: orders.to_vec(),
+            interfaces: interfaces.clone(),
+            image,
+            warnings: warnings.clone(),
+        });
+        Ok(warnings)
     }
-    let image = build(config, orders, interfaces, generation).map_err(|error| CompileErrors(vec![error]))?;
-    Ok((image, warnings))
+
+    /// [`compile`].
+    pub fn compile(
+        &mut self,
+        config: &Config,
+        orders: &[ActiveOrder],
+        interfaces: &HashMap<String, u32>,
+        generation: u32,
+    ) -> Result<(PolicyImage, Vec<String>), CompileErrors> {
+        if let Some(checked) = self.checked.take()
+            && checked.orders == orders
+            && checked.interfaces == *interfaces
+            && checked.config == *config
+        {
+            return Ok((checked.image.numbered(generation), checked.warnings));
+        }
+        let mut warnings = Vec::new();
+        let mut errors = Vec::new();
+        limits::problems(config, &mut errors, &mut warnings);
+        unenforceable(orders, &mut errors);
+        if !errors.is_empty() {
+            return Err(CompileErrors(errors));
+        }
+        let image = self.base(config).and_then(|base| build(&base, config, orders, interfaces, generation));
+        Ok((image.map_err(|error| CompileErrors(vec![error]))?, warnings))
+    }
+
+    /// Keeps only what belongs to the policy that was compiled last.
+    pub fn settle(&mut self) {
+        self.bases.drain(..self.bases.len().saturating_sub(1));
+        self.checked = None;
+    }
+
+    /// What the lists of a policy come to.
+    fn base(&mut self, config: &Config) -> Result<Arc<Base>, String> {
+        let base = match self.bases.iter().position(|base| base.is_of(config)) {
+            Some(place) => self.bases.remove(place),
+            None => Arc::new(Base::new(config).map_err(|problem| refused(&problem, config))?),
+        };
+        self.bases.push(Arc::clone(&base));
+        self.bases.drain(..self.bases.len().saturating_sub(Self::KEPT));
+        Ok(base)
+    }
+}
+
+impl fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiler").field("kept", &self.bases.len()).finish_non_exhaustive()
+    }
+}
+
+fn refused(problem: &base::Problem, config: &Config) -> String {
+    match problem {
+        base::Problem::Full => too_large(config),
+        base::Problem::TooMany => too_many(config),
+    }
 }
 
 /// Lines are read by no part of the filter, and an order that never acts is worse than none.
@@ -99,12 +200,13 @@ fn unenforceable(orders: &[ActiveOrder], errors: &mut Vec<String>) {
 }
 
 fn build(
+    base: &Base,
     config: &Config,
     orders: &[ActiveOrder],
     interfaces: &HashMap<String, u32>,
     generation: u32,
 ) -> Result<PolicyImage, String> {
-    let mut cells = Cells::new();
+    let mut cells = base.cells();
     let mut effectives = Effectives::new(config);
     let [v4, v6] = sources::put(&mut cells, config, orders, &mut effectives).map_err(|problem| match problem {
         sources::Problem::Full => too_large(config),
@@ -118,15 +220,19 @@ fn build(
     })?;
     let full = |_full: Full| too_large(config);
 
-    let actions = Rules::new(config, orders, effectives.all()).actions().map_err(|_many| too_many(config))?;
-    let root = trie::put(&mut cells, &actions.prefixes).map_err(full)?;
-    let numbered: Vec<u64> = actions.vectors.iter().map(|vector| vector.0).collect();
+    let rules = Rules::new(config, orders, effectives.all());
+    let mut outcomes = Outcomes::new(&rules, base);
+    let mut digest = Sha256::new();
+    digest.update(base.digest);
+    let gained = overlay::put(&mut cells, &mut outcomes, orders, &mut digest);
+    let gained = gained.map_err(|problem| refused(&problem, config))?;
+    let root = base.root;
+    let numbered: Vec<u64> = outcomes.vectors.iter().map(|vector| vector.0).collect();
     let vectors = cells.put(&numbered).map_err(full)?;
 
     let mut states = States::default();
     let world = plan::world(&mut cells, &mut states).map_err(full)?;
     let profiles = cells.room(effectives.all().len() * PROFILE_CELLS as usize).map_err(full)?;
-    let rules = Rules::new(config, orders, effectives.all());
     let mut plans: HashMap<usize, u64> = HashMap::new();
     let mut shorts = Shorts::default();
     for (number, effective) in effectives.all().iter().enumerate() {
@@ -145,7 +251,7 @@ fn build(
         let dial = dial.put(&mut cells, &mut states).map_err(full)?;
         cells.set(base + DIAL_RULES, dial);
         cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
-        let actions_of: Vec<u64> = actions.rows.get(number).into_iter().flatten().map(|action| action.0).collect();
+        let actions_of = outcomes.row(number);
         let row = cells.put(&actions_of).map_err(full)?;
         cells.set(base + ACTIONS, u64::from(row));
         let basis = Basis { plan, dial, root, vectors: &numbered, row: &actions_of };
@@ -187,9 +293,12 @@ fn build(
     }
     let switches = switches(config);
     cells.set(SWITCHES, switches);
-    let hash = hash(&cells);
+    // The trie is in the digest already: that of the lists, and how orders changed it.
+    cells.digest(0, BODY, &mut digest);
+    cells.digest(base.end(), cells.len(), &mut digest);
+    let hash = hexadecimal(digest);
     cells.set(SWITCHES, switches | u64::from(generation));
-    Ok(PolicyImage { cells: cells.into_inner(), prefixes: actions.prefixes.len(), hash, generation })
+    Ok(PolicyImage { cells: cells.into_inner(), prefixes: base.prefixes + gained, hash, generation })
 }
 
 fn switches(config: &Config) -> u64 {
@@ -228,6 +337,11 @@ fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, pr
             }
         }
     }
+    for what in profile.block_files.iter().flat_map(|list| list.others()) {
+        if let What::Dial(keys) = what {
+            rules.file(keys, super::say::Say::Block);
+        }
+    }
     for order in orders.iter().filter(|order| effective.is_in(&order.scope, config)) {
         for what in &order.what {
             if let What::Dial(keys) = what {
@@ -238,11 +352,7 @@ fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, pr
     rules
 }
 
-fn hash(cells: &Cells) -> String {
-    let mut hash = Sha256::new();
-    for at in 0..cells.len() {
-        hash.update(cells.get(at).to_le_bytes());
-    }
+fn hexadecimal(hash: Sha256) -> String {
     let mut text = String::with_capacity(64);
     for octet in hash.finalize() {
         let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
@@ -257,6 +367,9 @@ fn longest_lists(config: &Config) -> String {
     for entry in config.profiles.iter().flat_map(|profile| profile.block.iter().chain(&profile.allow)) {
         let file = entry.place.rsplit_once(':').map_or(entry.place.as_str(), |(file, _)| file);
         *files.entry(file).or_default() += 1;
+    }
+    for list in config.profiles.iter().flat_map(|profile| &profile.block_files) {
+        *files.entry(list.name()).or_default() += list.len();
     }
     let mut files: Vec<(&str, usize)> = files.into_iter().collect();
     files.sort_unstable_by_key(|(file, count)| (usize::MAX - count, *file));

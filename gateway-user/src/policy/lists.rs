@@ -1,6 +1,6 @@
 //! The lists of the profiles, sorted for a question about one number: an event must not walk a million entries.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
 
 use super::say::Say;
 use crate::{
@@ -9,7 +9,10 @@ use crate::{
     what::What,
 };
 
-/// The lists of one policy. Those of a profile are sorted when they are first asked.
+/// An entry, and what it says.
+pub(super) type Found<'c> = (Say, Cow<'c, Entry>);
+
+/// The lists of one policy. Those in files of their own are sorted already; those of a profile are sorted when they are first asked.
 #[derive(Debug)]
 pub struct Lists(Vec<OnceLock<Sorted>>);
 
@@ -28,29 +31,32 @@ impl Lists {
     }
 
     /// The entry on what is dialled that decides: the longest; on a tie block.
-    pub(super) fn dial<'c>(&self, config: &'c Config, profile: &Profile, dialled: &str) -> Option<(Say, &'c Entry)> {
+    pub(super) fn dial<'c>(&self, config: &'c Config, profile: &Profile, dialled: &str) -> Option<Found<'c>> {
         let (sorted, profile) = self.sorted(config, profile)?;
-        let place = longest(&sorted.dials, dialled, |place| head(profile, place))?.1;
-        entry(profile, place)
+        let own = longest(&sorted.dials, dialled, |place| head(profile, place));
+        let own = own.and_then(|(length, place)| Some((length, entry(profile, place)?)));
+        let listed = profile.block_files.iter().filter_map(|list| list.longest_dial(dialled));
+        heaviest(own.into_iter().chain(listed.map(|entry| (digits(&entry), (Say::Block, Cow::Owned(entry))))))
     }
 
     /// The entry on the number that decides: the longest prefix, a country counting as the range that it has the number
     /// by; on a tie block.
-    pub(super) fn number<'c>(&self, config: &'c Config, profile: &Profile, digits: &str) -> Option<(Say, &'c Entry)> {
+    pub(super) fn number<'c>(&self, config: &'c Config, profile: &Profile, number: &str) -> Option<Found<'c>> {
         let (sorted, profile) = self.sorted(config, profile)?;
-        let prefix = longest(&sorted.prefixes, digits, |place| head(profile, place));
-        let country = numbering::lookup(digits).and_then(|range| {
-            let place = sorted.countries.get(range.country?)?;
-            Some((range.prefix.len(), *place))
+        let prefix = longest(&sorted.prefixes, number, |place| head(profile, place));
+        let range = numbering::lookup(number).and_then(|range| Some((range.prefix.len(), range.country?)));
+        let country = range.and_then(|(length, code)| Some((length, *sorted.countries.get(code)?)));
+        // Where both weigh the same the first in the file is told.
+        let mut own: Vec<(usize, u32)> = prefix.into_iter().chain(country).collect();
+        own.sort_unstable_by_key(|(_, place)| *place);
+        let own = own.into_iter().filter_map(|(length, place)| Some((length, entry(profile, place)?)));
+        let listed = profile.block_files.iter().flat_map(|list| {
+            let prefix = list.longest(number).map(|entry| (digits(&entry), entry));
+            let country = range.and_then(|(length, code)| Some((length, list.find(&What::Country(code.to_owned()))?)));
+            prefix.into_iter().chain(country)
         });
-        let weight = |&(length, place): &(usize, u32)| (length, entry(profile, place).map(|(say, _)| say));
-        let first = match (prefix, country) {
-            (Some(prefix), Some(country)) if weight(&prefix) == weight(&country) => prefix.1.min(country.1),
-            (Some(prefix), Some(country)) if weight(&country) > weight(&prefix) => country.1,
-            (Some((_, place)), _) | (None, Some((_, place))) => place,
-            (None, None) => return None,
-        };
-        entry(profile, first)
+        let listed = listed.map(|(length, entry)| (length, (Say::Block, Cow::Owned(entry))));
+        heaviest(own.chain(listed))
     }
 
     fn sorted<'c>(&self, config: &'c Config, profile: &Profile) -> Option<(&Sorted, &'c Profile)> {
@@ -81,6 +87,20 @@ impl Sorted {
     }
 }
 
+/// Of those that weigh the same the first.
+fn heaviest<'c>(found: impl Iterator<Item = (usize, Found<'c>)>) -> Option<Found<'c>> {
+    let weight = |(length, (say, _)): &(usize, Found<'_>)| (*length, *say);
+    found.reduce(|best, next| if weight(&next) > weight(&best) { next } else { best }).map(|(_, found)| found)
+}
+
+/// How many digits or keys an entry names.
+fn digits(entry: &Entry) -> usize {
+    match &entry.what {
+        What::Prefix(text) | What::Dial(text) => text.len(),
+        _ => 0,
+    }
+}
+
 /// The longest of the sorted entries that `text` begins with: how long it is, and its place.
 fn longest<'p>(sorted: &[u32], text: &str, head: impl Fn(u32) -> &'p str) -> Option<(usize, u32)> {
     (1..=text.len()).rev().find_map(|length| {
@@ -93,18 +113,21 @@ fn longest<'p>(sorted: &[u32], text: &str, head: impl Fn(u32) -> &'p str) -> Opt
 
 /// What the entry at a place names, where it names digits.
 fn head(profile: &Profile, place: u32) -> &str {
-    match entry(profile, place).map(|(_, entry)| &entry.what) {
+    let place = place as usize;
+    let entry = profile.block.get(place).or_else(|| profile.allow.get(place - profile.block.len()));
+    match entry.map(|entry| &entry.what) {
         Some(What::Prefix(text) | What::Dial(text)) => text,
         _ => "",
     }
 }
 
-fn entry(profile: &Profile, place: u32) -> Option<(Say, &Entry)> {
+fn entry(profile: &Profile, place: u32) -> Option<Found<'_>> {
     let place = place as usize;
-    match profile.block.get(place) {
-        Some(entry) => Some((Say::Block, entry)),
-        None => profile.allow.get(place - profile.block.len()).map(|entry| (Say::Allow, entry)),
-    }
+    let found = match profile.block.get(place) {
+        Some(entry) => (Say::Block, entry),
+        None => (Say::Allow, profile.allow.get(place - profile.block.len())?),
+    };
+    Some((found.0, Cow::Borrowed(found.1)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which entry or order decides about a number: the same precedence as in the compiled policy, with the names.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use gateway_common::Class;
 
@@ -53,10 +53,14 @@ impl Called<'_> {
     }
 
     /// The entry of the profile's lists that decides, of the kind that `of` picks.
-    pub(super) fn entry(&self, of: impl Fn(&What) -> bool) -> Option<(Say, &Entry)> {
-        let block = self.profile.block.iter().map(|entry| (Say::Block, entry));
-        let allow = self.profile.allow.iter().map(|entry| (Say::Allow, entry));
-        let matching = block.chain(allow).filter(|(_, entry)| of(&entry.what));
+    pub(super) fn entry(&self, of: impl Fn(&What) -> bool) -> Option<(Say, Cow<'_, Entry>)> {
+        let listed = self.profile.block_files.iter().flat_map(|list| {
+            let dialled = list.longest_dial(self.dialled);
+            list.longest(self.digits).into_iter().chain(dialled).chain(list.countries())
+        });
+        let block = self.profile.block.iter().map(Cow::Borrowed).chain(listed.map(Cow::Owned));
+        let allow = self.profile.allow.iter().map(|entry| (Say::Allow, Cow::Borrowed(entry)));
+        let matching = block.map(|entry| (Say::Block, entry)).chain(allow).filter(|(_, entry)| of(&entry.what));
         let weighed = matching.filter_map(|(say, entry)| Some(((self.length(&entry.what)?, 0, say), entry)));
         heaviest(weighed).map(|((_, _, say), entry)| (say, entry))
     }

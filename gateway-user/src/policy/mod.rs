@@ -3,6 +3,7 @@
 mod actions;
 mod answers;
 mod automaton;
+mod base;
 mod cells;
 mod compile;
 mod decided;
@@ -10,6 +11,7 @@ mod explain;
 mod limits;
 mod lists;
 mod matching;
+mod overlay;
 mod plan;
 mod rehearse;
 mod say;
@@ -19,7 +21,7 @@ mod sources;
 mod trie;
 
 pub(crate) use answers::Answers;
-pub use compile::{CompileErrors, PolicyImage, compile};
+pub use compile::{CompileErrors, Compiler, PolicyImage, compile};
 pub use decided::decided;
 pub use explain::explain;
 pub use lists::Lists;

@@ -1,79 +1,91 @@
-//! The E.164 trie: digits packed into words, sorted, then cut into nodes level by level.
+//! The E.164 trie: sorted prefixes, cut into nodes level by level.
 
-use std::collections::VecDeque;
-
-use gateway_common::policy::image::Node;
+use gateway_common::policy::image::{Node, ZERO};
 
 use super::cells::{Cells, Full};
+use crate::digits::Digits;
 
-/// The digits of an E.164 prefix: four bits each from the top, 1 more than the digit, so that the order of the words is
-/// that of the strings and a prefix stands in front of what it begins. The lowest four bits hold how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Key(u64);
+/// Where the children of a node stand, and for which digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Children {
+    pub(super) place: u32,
+    pub(super) first: u32,
+    /// How many digits they are for; 0 where there are none.
+    pub(super) count: u32,
+}
 
-/// Digits that a key holds; E.164 has no more.
-const DIGITS: u32 = 15;
-
-impl Key {
-    /// The key of up to 15 digits; octets that are none, and further ones, are left out.
-    pub(super) fn new(digits: &str) -> Self {
-        let mut word = 0;
-        let mut len = 0;
-        for digit in digits.bytes().filter(u8::is_ascii_digit).take(DIGITS as usize) {
-            word |= u64::from(digit - b'0' + 1) << (60 - 4 * len);
-            len += 1;
+impl Children {
+    pub(super) fn of(node: Node) -> Self {
+        // Most nodes have none.
+        if node == Node::new(0, 0, 0, node.vector() as u16) {
+            return Self { place: 0, first: 0, count: 0 };
         }
-        Self(word | len)
+        let has = |digit: &u32| node.child(*digit) != ZERO;
+        let first = (0..10).find(has).unwrap_or(0);
+        let last = (0..10).rev().find(has).unwrap_or(0);
+        Self { place: node.child(first), first, count: last - first + 1 }
     }
 
-    pub(super) const fn len(self) -> u32 {
-        self.0 as u32 & 15
-    }
-
-    /// Digit `at` plus 1, or 0 behind the last.
-    const fn symbol(self, at: u32) -> u64 {
-        if at >= DIGITS { 0 } else { self.0 >> (60 - 4 * at) & 15 }
-    }
-
-    /// Whether these digits are the first of `other`'s.
-    pub(super) const fn begins(self, other: Self) -> bool {
-        let len = self.len();
-        len == 0 || len <= other.len() && (self.0 ^ other.0) >> (64 - 4 * len) == 0
+    /// The node that has them, and this vector.
+    pub(super) const fn node(self, vector: u16) -> Node {
+        Node::new(self.place, self.first, self.count, vector)
     }
 }
 
+/// The prefixes below one node: a part of all, and the cell of the node.
+struct Part {
+    from: u32,
+    to: u32,
+    at: u32,
+}
+
 /// Puts the trie of sorted, single prefixes, each with its vector, into the image; returns the root.
-pub(super) fn put(cells: &mut Cells, prefixes: &[(Key, u16)]) -> Result<u32, Full> {
+pub(super) fn put(cells: &mut Cells, prefixes: &[(Digits, u16)]) -> Result<u32, Full> {
     let root = cells.room(1)?;
-    let mut waiting = VecDeque::from([(prefixes, 0u32, root)]);
-    while let Some((mut range, depth, at)) = waiting.pop_front() {
-        let mut vector = 0;
-        if let Some(&(key, own)) = range.first()
-            && key.len() == depth
-        {
-            vector = own;
-            range = &range[1..];
+    let mut level = vec![Part { from: 0, to: prefixes.len() as u32, at: root }];
+    let mut below = Vec::new();
+    let mut depth = 0;
+    while !level.is_empty() {
+        for Part { from, to, at } in level.drain(..) {
+            let mut rest = prefixes.get(from as usize..to as usize).unwrap_or_default();
+            let mut vector = 0;
+            if let Some(&(digits, own)) = rest.first()
+                && digits.len() == depth
+            {
+                vector = own;
+                rest = &rest[1..];
+            }
+            let (Some(first), Some(last)) = (rest.first(), rest.last()) else {
+                cells.set(at, Node::new(0, 0, 0, vector).0);
+                continue;
+            };
+            let (first, last) = (first.0.symbol(depth), last.0.symbol(depth));
+            let place = cells.room((last - first + 1) as usize)?;
+            cells.set(at, Node::new(place, first - 1, last - first + 1, vector).0);
+            let mut from = to - rest.len() as u32;
+            while let Some((digits, _)) = rest.first() {
+                let symbol = digits.symbol(depth);
+                let count = same(rest, depth, symbol);
+                below.push(Part { from, to: from + count as u32, at: place + symbol - first });
+                from += count as u32;
+                rest = &rest[count..];
+            }
         }
-        let mut children = Vec::with_capacity(10);
-        let mut bounds = None;
-        while let Some(&(key, _)) = range.first() {
-            let symbol = key.symbol(depth);
-            let (same, others) = range.split_at(range.partition_point(|(key, _)| key.symbol(depth) <= symbol));
-            let digit = symbol as u32 - 1;
-            bounds = Some((bounds.map_or(digit, |(first, _)| first), digit));
-            children.push((digit, same));
-            range = others;
-        }
-        let Some((first, last)) = bounds else {
-            cells.set(at, Node::new(0, 0, 0, vector).0);
-            continue;
-        };
-        let count = last - first + 1;
-        let place = cells.room(count as usize)?;
-        cells.set(at, Node::new(place, first, count, vector).0);
-        waiting.extend(children.into_iter().map(|(digit, same)| (same, depth + 1, place + digit - first)));
+        std::mem::swap(&mut level, &mut below);
+        depth += 1;
     }
     Ok(root)
+}
+
+/// How many of the prefixes, from the first on, have this symbol.
+fn same(prefixes: &[(Digits, u16)], depth: usize, symbol: u32) -> usize {
+    // Near the leaves there are few, and looking at each is faster than halving.
+    const FEW: usize = 16;
+    let is = |(digits, _): &(Digits, u16)| digits.symbol(depth) == symbol;
+    match prefixes.get(FEW) {
+        Some(other) if is(other) => FEW + prefixes[FEW..].partition_point(is),
+        _ => prefixes.iter().take(FEW).take_while(|prefix| is(prefix)).count(),
+    }
 }
 
 /// The node of `digits`, if the trie has one.
@@ -92,22 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_order_as_strings_do() {
-        let mut texts = ["232", "23", "2", "2329", "24", "1", "123456789012345", "0", "00"];
-        texts.sort_unstable();
-        assert!(texts.windows(2).all(|pair| Key::new(pair[0]) < Key::new(pair[1])));
-        for a in texts {
-            for b in texts {
-                assert_eq!(Key::new(a).begins(Key::new(b)), b.starts_with(a), "{a} {b}");
-            }
-        }
-    }
-
-    #[test]
     fn every_prefix_has_its_node() -> Result<(), Full> {
         let mut cells = Cells::new();
         let prefixes = [("1", 1), ("1212", 2), ("23", 3), ("232", 4), ("9", 5)];
-        let keys: Vec<_> = prefixes.iter().map(|(digits, vector)| (Key::new(digits), *vector)).collect();
+        let keys: Vec<_> = prefixes.iter().map(|(digits, vector)| (Digits::new(digits), *vector)).collect();
         let root = put(&mut cells, &keys)?;
         for (digits, vector) in prefixes {
             let at = node(&cells, root, digits).map(|at| Node(cells.get(at)).vector());

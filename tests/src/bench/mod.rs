@@ -10,6 +10,7 @@ pub mod report;
 pub mod rows;
 pub mod run;
 pub mod stage;
+pub mod tables;
 pub mod traffic;
 
 pub use options::Options;

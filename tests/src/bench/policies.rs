@@ -1,11 +1,12 @@
 //! The policies that are measured.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use anyhow::Result;
 use gateway_user::{
-    config::{self, Entry, Network},
+    config::{self, ListWriter, Network},
     daemon::{ActiveOrder, OrderRule},
+    digits::Digits,
     orders::Scope,
     policy::{self, PolicyImage},
     what::What,
@@ -63,13 +64,12 @@ impl Policy {
              [limit.register]\nkey = \"source\"\nmethod = \"REGISTER\"\nrate = \"5/s\"\nburst = 50\n"
         );
         let (mut config, _) = config::parse(&text, None, Path::new("."))?;
-        let entries = (0..self.prefixes).map(|number| Entry {
-            what: What::Prefix(prefix(number)),
-            place: format!("irsf.txt:{}", number + 1),
-            reason: None,
-        });
+        let mut list = ListWriter::new("irsf.txt");
+        for number in 0..self.prefixes {
+            list.prefix(Digits::new(&prefix(number)), number as usize + 1, None);
+        }
         if let Some(profile) = config.profiles.first_mut() {
-            profile.block.extend(entries);
+            profile.block_files.push(Arc::new(list.finish()));
         }
         let orders = if self.kind == Kind::Banned { vec![ban()] } else { Vec::new() };
         Ok(policy::compile(&config, &orders, &HashMap::new(), 1)?.0)

@@ -30,6 +30,7 @@ use super::{
     report::{self, Runs},
     rows::{self, Row},
     stage::{Stage, Wire},
+    tables,
     traffic::{Bare, Generator, Receiver},
 };
 
@@ -48,6 +49,9 @@ const TEST_RUNS: u32 = 5;
 /// Runs of each of the two receivers that are compared.
 const QUICK: u32 = 12;
 const FULL: u32 = 60;
+/// Times that a large policy is put in force.
+const QUICK_TABLES: u32 = 3;
+const FULL_TABLES: u32 = 10;
 /// Fewer would measure how a run begins.
 const FEWEST: u32 = 20_000;
 
@@ -66,12 +70,25 @@ fn measure(options: &Options) -> Result<()> {
     let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let rows: Vec<Row> = rows::all().into_iter().filter(|row| wanted(&row.name)).collect();
     let peers: Vec<Peer> = peers::all().into_iter().filter(|peer| options.peers && wanted(peer.name)).collect();
-    ensure!(!(rows.is_empty() && peers.is_empty()), "no row has that in its name: `--list` prints them all");
+    let tables = wanted(tables::NAME);
+    ensure!(!(rows.is_empty() && peers.is_empty()) || tables, "no row has that in its name: `--list` prints them all");
     if options.list {
         let names = rows.iter().map(|row| row.name.as_str()).chain(peers.iter().map(|peer| peer.name));
-        for name in names {
+        for name in names.chain(tables.then_some(tables::NAME)) {
             println!("{name}");
         }
+        return Ok(());
+    }
+    // Before the network of the rows is entered: it starts a daemon in one of its own.
+    if tables {
+        let figures = tables::measure(if options.quick { QUICK_TABLES } else { FULL_TABLES })
+            .with_context(|| format!("row {:?}", tables::NAME))?;
+        match options {
+            Options { json: true, .. } => println!("{}", serde_json::to_string(&figures)?),
+            _ => println!("{figures}"),
+        }
+    }
+    if rows.is_empty() && peers.is_empty() {
         return Ok(());
     }
     let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use aya::{
     Ebpf, EbpfLoader,
+    maps::loaded_maps,
     programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode},
 };
 use gateway_user::{daemon::AttachMode, kernel::Repeated};
@@ -147,6 +148,11 @@ impl Generator {
         ensure!(run.return_value == XDP_TX, "the generator returned {} and sends nothing", run.return_value);
         Ok(varied)
     }
+}
+
+/// The kernel's numbers of all BPF maps on this machine.
+pub fn maps() -> impl Iterator<Item = u32> {
+    loaded_maps().filter_map(Result::ok).map(|map| map.id())
 }
 
 /// linux/bpf.h.

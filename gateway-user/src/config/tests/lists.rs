@@ -5,8 +5,8 @@ use std::{fmt::Write as _, fs, path::Path};
 use jiff::civil::date;
 use tempfile::TempDir;
 
-use super::super::{Problems, load, parse_on};
-use super::{Config, whats};
+use super::super::{Problems, Profile, load, parse_on};
+use super::{Config, listed, whats};
 
 const POLICY: &str = "[site]\nregion = \"JP\"\n[profile.default]\nblock = [\"SL\"]\nblock_files = [\"irsf.txt\"]\n";
 
@@ -21,14 +21,16 @@ fn entries_comments_and_csv() {
     let list = "\u{feff}# peers' list\r\n+881\r\n\n  dial:0570  # navi dial\ndial:*31#\n+23276,2026-07-01,\"reported, twice\"\n\
                 +23277,2026-06-30,expired\n+23278,,no expiry\nGN,2027-01-01\n";
     let config = with_list(list).unwrap();
-    let block = &config.profiles[0].block;
-    assert_eq!(whats(block), ["SL", "+881", "dial:0570", "dial:*31#", "+23276", "+23278", "GN"]);
+    let profile = &config.profiles[0];
+    let block = listed(profile);
+    assert_eq!(whats(&profile.block), ["SL"]);
+    assert_eq!(whats(&block), ["+23276", "+23278", "+881", "GN", "dial:*31#", "dial:0570"]);
     let places: Vec<_> = block.iter().map(|entry| entry.place.as_str()).collect();
-    assert_eq!(places[0], "tollgate.toml:4");
-    assert_eq!(places[4], "irsf.txt:6");
-    assert_eq!(block[4].reason.as_deref(), Some("reported, twice"));
-    assert_eq!(block[5].reason.as_deref(), Some("no expiry"));
-    assert_eq!(block[6].reason, None);
+    assert_eq!(profile.block[0].place, "tollgate.toml:4");
+    assert_eq!(places, ["irsf.txt:6", "irsf.txt:8", "irsf.txt:2", "irsf.txt:9", "irsf.txt:5", "irsf.txt:4"]);
+    assert_eq!(block[0].reason.as_deref(), Some("reported, twice"));
+    assert_eq!(block[1].reason.as_deref(), Some("no expiry"));
+    assert_eq!(block[3].reason, None);
 }
 
 #[test]
@@ -41,7 +43,8 @@ fn a_profile_inherits_the_list_or_brings_its_own() {
          block_files = [\"own.txt\"]\n[profile.c]\nsources = [\"192.0.2.3\"]\nblock_files = []\n"
     );
     let (config, _) = parse_on(&text, None, dir.path(), date(2026, 7, 1)).unwrap();
-    let found: Vec<_> = config.profiles.iter().map(|p| (p.name.as_str(), whats(&p.block).join(" "))).collect();
+    let all = |p: &Profile| [whats(&p.block), whats(&listed(p))].concat().join(" ");
+    let found: Vec<_> = config.profiles.iter().map(|p| (p.name.as_str(), all(p))).collect();
     let expected = [("default", "SL +881"), ("a", "GN +881"), ("b", "SL +882"), ("c", "SL")];
     assert_eq!(found, expected.map(|(name, block)| (name, block.to_owned())));
 }
@@ -108,9 +111,14 @@ fn a_million_entries_load() {
         writeln!(list, "+232{i:06}").unwrap();
     }
     let config = with_list(list).unwrap();
-    let block = &config.profiles[0].block;
-    assert_eq!(block.len(), 1_000_001);
-    assert_eq!(block[1_000_000].place, "irsf.txt:1000000");
+    let profile = &config.profiles[0];
+    assert_eq!(profile.entries(), 1_000_001);
+    let (allows, last) = profile.entry(1_000_000).unwrap();
+    assert_eq!(
+        (allows, last.place.as_str(), last.what.to_string().as_str()),
+        (false, "irsf.txt:1000000", "+232999999")
+    );
+    assert_eq!(profile.entry(1_000_001), None);
 }
 
 #[test]
@@ -138,7 +146,7 @@ fn lists_that_are_no_text() {
 #[test]
 fn a_reason_cannot_write_to_the_terminal() {
     let config = with_list("+881,,\u{1b}[2Jgone\n").unwrap();
-    assert_eq!(config.profiles[0].block[1].reason.as_deref(), Some(" [2Jgone"));
+    assert_eq!(listed(&config.profiles[0])[0].reason.as_deref(), Some(" [2Jgone"));
 }
 
 #[test]
@@ -152,7 +160,7 @@ fn load_reads_the_file_and_its_lists() {
     for path in [path, link] {
         let (config, _) = load(&path).unwrap();
         assert_eq!(config.path.as_deref(), Some(path.as_path()));
-        assert_eq!(whats(&config.profiles[0].block), ["SL", "+881"]);
+        assert_eq!(whats(&listed(&config.profiles[0])), ["+881"]);
     }
 }
 
@@ -171,7 +179,7 @@ fn files_that_are_no_policy() {
         (file("nul.toml", b"mode = \"monitor\"\n\0"), "nul.toml:2: holds a NUL"),
         (file("latin.toml", b"\n\n# caf\xe9\n"), "latin.toml:3: is not UTF-8"),
         (file("large.toml", large.as_bytes()), "larger than 4 MiB"),
-        (Path::new("/dev/zero").to_path_buf(), "larger than 4 MiB"),
+        (Path::new("/dev/zero").to_path_buf(), "is a device"),
     ] {
         let shown = load(&path).unwrap_err().to_string();
         assert!(shown.contains(part) && shown.contains(&path.display().to_string()), "{shown}");

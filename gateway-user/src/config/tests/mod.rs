@@ -33,6 +33,11 @@ fn warnings(text: &str) -> Vec<String> {
     read(text).expect("the policy loads").1.iter().map(ToString::to_string).collect()
 }
 
+/// The entries of its lists in files of their own.
+fn listed(profile: &Profile) -> Vec<Entry> {
+    profile.block_files.iter().flat_map(|list| list.entries()).collect()
+}
+
 fn whats(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|entry| entry.what.to_string()).collect()
 }
