@@ -192,7 +192,7 @@ fn short<P: Policy>(policy: &P, profile: u32, canonical: Canonical) -> Option<(A
         if found.depth() > DIGITS {
             let vector = Vector(policy.cell(policy.cell(VECTORS) as u32 + found.vector()));
             let action = Action(policy.cell(policy.cell(profile + ACTIONS) as u32 + found.vector()));
-            let decides = action.blocks() && (found.digits() >= vector.min() || found.exact());
+            let decides = action.blocks() && !action.looks_on() && (found.digits() >= vector.min() || found.exact());
             return if decides { Some((action, vector.country())) } else { None };
         }
     }

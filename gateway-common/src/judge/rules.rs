@@ -34,6 +34,9 @@ pub fn rule(asker: Asker, action: Action, place: u64) -> Finding {
 
 #[inline(always)]
 pub(super) fn rule_on_number(asker: Asker, action: Action) -> Decision {
+    if action.is_off() {
+        return (Verdict::Drop, Reason::InternationalOff);
+    }
     match (action.order(), asker.order()) {
         (Ruling::Block, _) => return (Verdict::Drop, Reason::Order),
         (Ruling::Allow, _) => return (Verdict::Pass, Reason::Allowed),

@@ -195,6 +195,12 @@ impl Ruling {
 pub struct Action(pub u64);
 
 impl Action {
+    /// The number leaves the country, that is switched off, and it is no exception.
+    pub const OFF: u64 = 1 << 10;
+    /// What else the string may mean is looked at all the same, since that may be switched off: other readings, or the
+    /// number behind a `dial:` rule.
+    pub const LOOKS_ON: u64 = 1 << 11;
+
     /// An action.
     pub const fn new(class: u8, order: Ruling, floor: Ruling, file: Ruling, reason: u8) -> Self {
         Self(class as u64 | (order as u64) << 4 | (floor as u64) << 6 | (file as u64) << 8 | (reason as u64) << 16)
@@ -230,9 +236,29 @@ impl Action {
         (self.0 >> 16) as u8
     }
 
+    /// The action with these flags.
+    pub const fn with(self, flags: u64) -> Self {
+        Self(self.0 | flags)
+    }
+
+    /// Whether calls that leave the country are switched off, and this is one.
+    #[inline(always)]
+    pub const fn is_off(self) -> bool {
+        self.0 & Self::OFF != 0
+    }
+
+    /// Whether something else that the string may mean is looked at all the same.
+    #[inline(always)]
+    pub const fn looks_on(self) -> bool {
+        self.0 & Self::LOOKS_ON != 0
+    }
+
     /// Whether something stops such a call, if it acts.
     #[inline(always)]
     pub const fn blocks(self) -> bool {
+        if self.is_off() {
+            return true;
+        }
         match self.order() {
             Ruling::Block => true,
             Ruling::Allow => false,

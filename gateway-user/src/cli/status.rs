@@ -10,7 +10,7 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{ConfirmView, ImportView, InterfaceView, StatusView},
+    views::{ConfirmView, ImportView, InterfaceView, StatusView, SwitchView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -45,8 +45,9 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ),
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
-        ("journal", journal(&status.journal)),
     ];
+    facts.extend(status.international_off.iter().map(|order| ("", switched("international calls are OFF", order))));
+    facts.extend([("journal", journal(&status.journal))]);
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
     for import in &status.imports {
         facts.push(("import", of_import(import)));
@@ -57,6 +58,14 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
     out.facts(&facts)?;
     let rows: Vec<Vec<Cell>> = status.interfaces.iter().map(row).collect();
     Ok(out.table(&["interface", "role", "attach", "link"], &rows)?)
+}
+
+/// An order that switches something.
+fn switched(what: &str, order: &SwitchView) -> Cell {
+    let except = if order.except.is_empty() { String::new() } else { format!(" except {}", order.except.join(" ")) };
+    let until = order.expires.map(|until| format!(" until {}", when::shown(until))).unwrap_or_default();
+    let SwitchView { order, scope, .. } = order;
+    (format!("{what}{except}{until} ({scope}); tollgate undo {order}"), Tone::Warn)
 }
 
 /// A list of sources that others keep, with its age.

@@ -366,7 +366,7 @@ impl RehearsalView {
             dry_run: true,
             done,
             would: match rule {
-                OrderRule::Block => "cut".into(),
+                OrderRule::Block | OrderRule::InternationalOff => "cut".into(),
                 OrderRule::Allow => "let through".into(),
             },
             since: it.since,

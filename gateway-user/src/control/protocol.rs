@@ -37,6 +37,17 @@ pub enum Command {
     Block(NewOrder),
     /// Lets calls pass the floor and the policy file.
     Allow(NewOrder),
+    /// Switches international calls off; what the order names is excepted.
+    InternationalOff(NewOrder),
+    /// Takes back the orders that switched international calls off.
+    InternationalRestore {
+        /// Only those given for this; all, where it is left out.
+        #[serde(default)]
+        scope: Option<ScopeView>,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
     /// Reverses an order.
     Undo {
         /// Its number.

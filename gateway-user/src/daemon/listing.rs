@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use crate::{
     config::{Answer, Config, Entry, Imported, Limit, Profile, Scheduled, Trunk},
     control::{protocol::ListKind, views::ListView},
+    daemon::OrderRule,
     orders::{Action, Order, Scope},
+    policy,
     what::What,
 };
 
@@ -68,11 +70,16 @@ fn of_order(order: &Order) -> Vec<ListView> {
     let Action::Rule(rule, what) = &order.action else {
         return Vec::new();
     };
-    what.iter()
-        .map(|what| ListView {
-            kind: kind_of(what).into(),
+    let off = *rule == OrderRule::InternationalOff;
+    let classes = Class::ALL.into_iter().filter(|class| off && policy::leaves(*class)).map(What::Class);
+    let switched = classes.map(|class| (class, rule.as_str()));
+    let named = what.iter().map(|what| (what.clone(), if off { "except" } else { rule.as_str() }));
+    switched
+        .chain(named)
+        .map(|(what, action)| ListView {
+            kind: kind_of(&what).into(),
             value: what.to_string(),
-            action: rule.as_str().into(),
+            action: action.into(),
             profile: match &order.scope {
                 Scope::Site => None,
                 Scope::Profile(name) => Some(name.clone()),

@@ -82,6 +82,8 @@ fn changes(rule: OrderRule, decision: &Decision) -> bool {
     match rule {
         OrderRule::Block => !decision.stopped() && decision.class != Class::Emergency.as_str(),
         OrderRule::Allow => !decision.passed() && lifted(decision),
+        // They are not rehearsed.
+        OrderRule::InternationalOff => false,
     }
 }
 

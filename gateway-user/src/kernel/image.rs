@@ -20,8 +20,11 @@ const MMAPABLE: u32 = 1 << 10;
 /// The slot that the program reads.
 const SLOT: u32 = 0;
 
-/// Puts an image in force, in one step for every packet. Cells that are not given are zero.
-pub(super) fn install(ebpf: &mut Ebpf, cells: &[u64]) -> Result<()> {
+/// An image in the kernel's memory, which no program reads yet.
+pub(super) struct Written(MapData);
+
+/// Writes an image into an array of its own. Cells that are not given are zero.
+pub(super) fn write(cells: &[u64]) -> Result<Written> {
     ensure!(
         cells.len() <= CELLS as usize,
         "the policy takes {} MiB and may take {}: shorten its lists",
@@ -32,9 +35,14 @@ pub(super) fn install(ebpf: &mut Ebpf, cells: &[u64]) -> Result<()> {
     let image = MapData::create(image, "policy", None)
         .with_context(|| format!("the kernel gives no {} MiB for a policy: free some memory", OCTETS >> 20))?;
     fill(image.fd().as_fd(), cells).context("cannot write the policy into the kernel's memory")?;
+    Ok(Written(image))
+}
+
+/// Puts an image in force, in one step for every packet.
+pub(super) fn install(ebpf: &mut Ebpf, image: &Written) -> Result<()> {
     let outer = ebpf.map_mut("POLICY").ok_or_else(|| anyhow!("the BPF object has no map POLICY"))?;
     let mut outer: ArrayOfMaps<_, MapData> = outer.try_into()?;
-    outer.set(SLOT, &image, 0).context("the kernel does not take the policy")
+    outer.set(SLOT, &image.0, 0).context("the kernel does not take the policy")
 }
 
 /// Copies `cells`, at most [`CELLS`], to the beginning of an array of that size.

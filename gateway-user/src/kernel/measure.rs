@@ -27,7 +27,7 @@ impl Measured {
         let mut ebpf = load::open(&object::plain()?, load::Use::Measure)?;
         let program = load::program_name(role, false);
         load::program(&mut ebpf, program)?;
-        image::install(&mut ebpf, cells)?;
+        image::install(&mut ebpf, &image::write(cells)?)?;
         Ok(Self { ebpf, program, link: None })
     }
 

@@ -15,7 +15,11 @@ use gateway_common::{
     judged::{JUDGED, Judged},
 };
 
-use super::{counters, image, load, object};
+use super::{
+    counters,
+    image::{self, Written},
+    load, object,
+};
 use crate::{config::Role, engine::Engine};
 
 /// Octets in front of the frame: clock, interface, padding.
@@ -41,14 +45,23 @@ pub struct Probe {
 impl Probe {
     /// Loads the filter anew, under a policy image.
     pub fn new(cells: &[u64]) -> Result<Self> {
+        Self::open(&image::write(cells)?, load::Use::Probe)
+    }
+
+    /// Loads the filter anew for the self-test of the daemon, under an image that is written already.
+    pub(super) fn proving(image: &Written) -> Result<Self> {
+        Self::open(image, load::Use::Proof)
+    }
+
+    fn open(image: &Written, usage: load::Use<'_>) -> Result<Self> {
         load::check_kernel()?;
         let object = object::plain()?;
-        let mut ebpf = load::open(&object, load::Use::Probe)?;
+        let mut ebpf = load::open(&object, usage)?;
         for role in [Role::Wan, Role::Lan] {
             // The program for several buffers takes short frames too.
             load::program(&mut ebpf, load::program_name(role, true))?;
         }
-        image::install(&mut ebpf, cells)?;
+        image::install(&mut ebpf, image)?;
         let cpus = nr_cpus().map_err(|(path, error)| anyhow!("cannot count the CPUs by {path}: {error}"))?;
         Ok(Self { ebpf, cpus, data: Vec::new(), ran: false })
     }
@@ -96,7 +109,12 @@ impl Probe {
 
     /// Puts another policy image in force; the state stays.
     pub fn set_policy(&mut self, cells: &[u64]) -> Result<()> {
-        image::install(&mut self.ebpf, cells)
+        self.set_image(&image::write(cells)?)
+    }
+
+    /// Puts an image in force that is written already; the state stays.
+    pub(super) fn set_image(&mut self, image: &Written) -> Result<()> {
+        image::install(&mut self.ebpf, image)
     }
 
     /// Forgets every source and sets the counters to zero, as if newly loaded.

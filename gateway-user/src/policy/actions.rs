@@ -11,6 +11,7 @@ use gateway_common::{
 };
 
 use super::{
+    off::{self, Off},
     say::{Say, narrower},
     scopes::Effective,
     trie::Key,
@@ -153,7 +154,8 @@ impl<'a> Rules<'a> {
         for (place, order) in self.orders.iter().enumerate() {
             for what in &order.what {
                 if let What::Prefix(digits) = what {
-                    facts.push((Key::new(digits), Some(Fact::Order(place as u16, order.rule.into()))));
+                    let say = Say::of(order.rule).unwrap_or(Say::Allow);
+                    facts.push((Key::new(digits), Some(Fact::Order(place as u16, say))));
                 }
             }
         }
@@ -178,16 +180,21 @@ impl<'a> Rules<'a> {
             _ => Ruling::None,
         };
         let order = self.order(effective, class, state, range);
-        Action::new(class as u8, order, floor, file, reason as u8)
+        let action = Action::new(class as u8, order, floor, file, reason as u8);
+        match off::of(self.orders, effective, self.config, class, |place, order| excepted(place, order, state, range)) {
+            Off::No => action,
+            Off::Elsewhere => action.with(Action::LOOKS_ON),
+            Off::Here => action.with(Action::OFF),
+        }
     }
 
     /// Longest prefix, then the narrower scope, on a tie block.
     fn order(&self, effective: &Effective, class: Class, state: &State, range: Option<&Range>) -> Ruling {
         let mut best: Option<(u8, u8, Say)> = None;
         for (place, order) in self.orders.iter().enumerate() {
-            if !effective.is_in(&order.scope, self.config) {
+            let Some(say) = Say::of(order.rule).filter(|_| effective.is_in(&order.scope, self.config)) else {
                 continue;
-            }
+            };
             let prefix = state.orders.get(place).copied().flatten().map(|(length, _)| length);
             let others = order.what.iter().filter_map(|what| match (what, range) {
                 (What::Country(code), Some(range)) if range.country == Some(code) => Some(range.prefix.len() as u8),
@@ -195,7 +202,7 @@ impl<'a> Rules<'a> {
                 _ => None,
             });
             if let Some(length) = others.chain(prefix).max() {
-                best = best.max(Some((length, order.scope.narrowness(), order.rule.into())));
+                best = best.max(Some((length, order.scope.narrowness(), say)));
             }
         }
         best.map_or(Ruling::None, |(_, _, say)| say.ruling())
@@ -211,7 +218,7 @@ impl<'a> Rules<'a> {
         let mut order = None;
         for given in self.orders {
             if effective.is_in(&given.scope, self.config) && given.what.contains(&What::Class(class)) {
-                order = narrower(order, Some((given.scope.narrowness(), given.rule.into())));
+                order = narrower(order, Say::of(given.rule).map(|say| (given.scope.narrowness(), say)));
             }
         }
         let order = order.map_or(Ruling::None, |(_, say)| say.ruling());
@@ -283,6 +290,13 @@ impl<'a> ProfileRules<'a> {
         };
         (ruling, class_reason(class))
     }
+}
+
+/// Whether an order that switches international calls off excepts the numbers of a state.
+fn excepted(place: usize, order: &ActiveOrder, state: &State, range: Option<&Range>) -> bool {
+    let country = range.and_then(|range| range.country);
+    state.orders.get(place).copied().flatten().is_some()
+        || order.what.iter().any(|what| matches!(what, What::Country(code) if country == Some(code)))
 }
 
 /// The class of a number of this range, dialled from `region`.

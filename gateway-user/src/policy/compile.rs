@@ -17,7 +17,9 @@ use super::{
     automaton::States,
     cells::{Cells, Full},
     limits::{self, parameters},
+    off,
     plan::{self, DialRules},
+    say::Say,
     scopes::{Effective, Effectives},
     short::{Basis, Shorts},
     sources, trie,
@@ -221,7 +223,7 @@ fn own(cells: &Cells, config: &Config, profile: &Profile, root: u32) -> (u64, u6
 
 fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, profile: &Profile) -> DialRules {
     let mut rules = DialRules::default();
-    for (list, say) in [(&profile.block, super::say::Say::Block), (&profile.allow, super::say::Say::Allow)] {
+    for (list, say) in [(&profile.block, Say::Block), (&profile.allow, Say::Allow)] {
         for entry in list {
             if let What::Dial(keys) = &entry.what {
                 rules.file(keys, say);
@@ -230,10 +232,13 @@ fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, pr
     }
     for order in orders.iter().filter(|order| effective.is_in(&order.scope, config)) {
         for what in &order.what {
-            if let What::Dial(keys) = what {
-                rules.order(keys, order.scope.narrowness(), order.rule.into());
+            if let (What::Dial(keys), Some(say)) = (what, Say::of(order.rule)) {
+                rules.order(keys, order.scope.narrowness(), say);
             }
         }
+    }
+    if off::holds(orders, effective, config) {
+        rules.look_on();
     }
     rules
 }

@@ -29,6 +29,10 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
         _ => judged.e164().map(char::from).collect(),
     };
     let called = Called { class: judged.class(), dialled: &dialled, digits: &digits, profile, from: Some(from) };
+    let switched_off = || {
+        let order = called.switched_off(orders)?;
+        Some((order.number, format!("order {}: {} ({})", order.number, order.action(), order.scope)))
+    };
     let by_order = || {
         let (order, what) = called.deciding_order(orders)?;
         Some((order.number, format!("order {}: {} {what} ({})", order.number, order.rule.as_str(), order.scope)))
@@ -40,6 +44,7 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
         Reason::Emergency | Reason::Unreadable | Reason::AmbiguousTarget => {
             found.rule = Some(reason.meaning().trim().into());
         }
+        Reason::InternationalOff => (found.order, found.rule) = switched_off().unzip(),
         Reason::Order => (found.order, found.rule) = by_order().unzip(),
         Reason::Floor => found.rule = Some(floor(&digits)),
         reason if limit(reason) => found.limit = Some(used_up(config, profile, judged, from)),

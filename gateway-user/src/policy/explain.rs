@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Config, Imported, Mode, Scheduled},
-    daemon::{ActiveOrder, ExplainStep, Explanation},
+    daemon::{ActiveOrder, ExplainStep, Explanation, OrderRule},
     engine::host::HostEngine,
     numbering, replay,
     what::What,
@@ -120,6 +120,7 @@ impl Call<'_> {
             ("source", self.source()),
             ("dialled string", self.dialled()),
             ("emergency", self.emergency()),
+            ("kill switch", self.kill_switch()),
             ("orders", self.order()),
             ("floor", self.floor()),
             ("policy file", self.file()),
@@ -136,6 +137,7 @@ impl Call<'_> {
         match self.judged.reason() {
             Reason::Inbound => "source",
             Reason::Emergency => "emergency",
+            Reason::InternationalOff => "kill switch",
             Reason::Order => "orders",
             Reason::Allowed if self.called.deciding_order(self.orders).is_some() => "orders",
             Reason::Floor => "floor",
@@ -192,6 +194,21 @@ impl Call<'_> {
             return "an emergency call: no rule, order or limit stops it".to_owned();
         }
         "no".to_owned()
+    }
+
+    fn kill_switch(&self) -> String {
+        if let Some(order) = self.called.switched_off(self.orders) {
+            let (number, scope) = (order.number, &order.scope);
+            return format!(
+                "order {number}: {} ({scope}), in either mode, above every other order; tollgate undo {number} takes it back",
+                order.action()
+            );
+        }
+        if self.orders.iter().any(|order| order.rule == OrderRule::InternationalOff) {
+            "international calls are off, and that does not concern it".to_owned()
+        } else {
+            "international calls are not switched off".to_owned()
+        }
     }
 
     fn order(&self) -> String {

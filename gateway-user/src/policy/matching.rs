@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use gateway_common::Class;
 
-use super::say::Say;
+use super::{leaves, say::Say};
 use crate::{
     config::{Config, Entry, Profile},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
     numbering,
     orders::Scope,
     what::What,
@@ -69,7 +69,7 @@ impl Called<'_> {
     ) -> Option<(&'o ActiveOrder, &'o What)> {
         let named = orders.iter().flat_map(|order| order.what.iter().map(move |what| (order, what)));
         let weighed = named.filter(|(order, what)| of(what) && self.is_in(&order.scope)).filter_map(|(order, what)| {
-            let weight = (self.length(what)?, order.scope.narrowness(), Say::from(order.rule));
+            let weight = (self.length(what)?, order.scope.narrowness(), Say::of(order.rule)?);
             Some((weight, (order, what)))
         });
         heaviest(weighed).map(|(_, found)| found)
@@ -81,6 +81,16 @@ impl Called<'_> {
         let number = number
             .or_else(|| self.order(orders, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_))));
         number.or_else(|| self.order(orders, |what| matches!(what, What::Source(_))))
+    }
+
+    /// The order that switches international calls off for the call.
+    pub(super) fn switched_off<'o>(&self, orders: &'o [ActiveOrder]) -> Option<&'o ActiveOrder> {
+        let excepts = |order: &ActiveOrder| order.what.iter().any(|what| self.names(what));
+        let mut holding = orders
+            .iter()
+            .filter(|order| order.rule == OrderRule::InternationalOff && self.is_in(&order.scope))
+            .filter(|order| leaves(self.class) && !excepts(order));
+        holding.next()
     }
 
     fn is_in(&self, scope: &Scope) -> bool {
@@ -117,7 +127,7 @@ pub(super) fn suspected_by(dialled: &str, named: impl Fn(&str) -> bool) -> Strin
 }
 
 /// The profile whose network is nearest around the source.
-pub(super) fn profile_of(config: &Config, from: Option<IpAddr>) -> Option<&Profile> {
+pub(crate) fn profile_of(config: &Config, from: Option<IpAddr>) -> Option<&Profile> {
     let width = |profile: &Profile| {
         let around = profile.sources.iter().filter(|network| from.is_some_and(|from| network.contains(from)));
         around.map(|network| network.prefix_len).max()

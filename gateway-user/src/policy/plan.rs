@@ -170,12 +170,14 @@ pub(super) fn world(cells: &mut Cells, states: &mut States) -> Result<u64, Full>
 #[derive(Default)]
 pub(super) struct DialRules {
     rules: BTreeMap<Vec<u8>, Rule>,
+    looks_on: bool,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Rule {
     file: Option<Say>,
     order: Option<(u8, Say)>,
+    flags: u64,
 }
 
 impl DialRules {
@@ -189,10 +191,16 @@ impl DialRules {
         rule.order = narrower(rule.order, Some((narrowness, say)));
     }
 
+    /// The number behind what is dialled is looked at all the same, since it may be switched off.
+    pub(super) const fn look_on(&mut self) {
+        self.looks_on = true;
+    }
+
     /// Puts the rules into the image; returns the start state, 0 where there are none.
     pub(super) fn put(&self, cells: &mut Cells, states: &mut States) -> Result<u64, Full> {
         let rules: Vec<(&[u8], Rule)> = self.rules.iter().map(|(keys, rule)| (keys.as_slice(), *rule)).collect();
-        Ok(put_rules(cells, states, &rules, 0, Rule::default())? as u64)
+        let flags = if self.looks_on { Action::LOOKS_ON } else { 0 };
+        Ok(put_rules(cells, states, &rules, 0, Rule { flags, ..Rule::default() })? as u64)
     }
 }
 
@@ -218,7 +226,7 @@ fn put_rules(
         let (same, others) = rest.split_at(rest.partition_point(|(keys, _)| keys.get(depth) <= Some(&symbol)));
         rest = others;
         let own = same.first().filter(|(keys, _)| keys.len() == depth + 1).map_or(Rule::default(), |(_, rule)| *rule);
-        let rule = Rule { file: own.file.or(above.file), order: own.order.or(above.order) };
+        let rule = Rule { file: own.file.or(above.file), order: own.order.or(above.order), flags: above.flags };
         let next = put_rules(cells, states, same, depth + 1, rule)?;
         state[symbol as usize & 15] = rule.action() << 32 | next as u64;
     }
@@ -232,6 +240,6 @@ impl Rule {
         }
         let order = self.order.map_or(Ruling::None, |(_, say)| say.ruling());
         let file = self.file.map_or(Ruling::None, Say::ruling);
-        Action::new(Class::Unknown as u8, order, Ruling::None, file, Reason::BlockedPrefix as u8).0
+        Action::new(Class::Unknown as u8, order, Ruling::None, file, Reason::BlockedPrefix as u8).with(self.flags).0
     }
 }

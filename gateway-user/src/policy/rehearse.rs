@@ -61,7 +61,7 @@ pub fn rehearse(config: &Config, others: &[ActiveOrder], order: &ActiveOrder, ca
             .filter(|(_, what)| tier(what))
             .filter_map(|(given, what)| {
                 let (sure, length) = matched(what, call)?;
-                let weight = (length, given.scope.narrowness(), Say::from(given.rule));
+                let weight = (length, given.scope.narrowness(), Say::of(given.rule)?);
                 Some(Match { sure, weight, ours: std::ptr::eq(given, order) })
             })
             .collect();

@@ -20,11 +20,13 @@ impl Say {
     }
 }
 
-impl From<OrderRule> for Say {
-    fn from(rule: OrderRule) -> Self {
+impl Say {
+    /// What an order says of what it names; `None` for those that stand above single numbers.
+    pub(super) const fn of(rule: OrderRule) -> Option<Self> {
         match rule {
-            OrderRule::Allow => Self::Allow,
-            OrderRule::Block => Self::Block,
+            OrderRule::Allow => Some(Self::Allow),
+            OrderRule::Block => Some(Self::Block),
+            OrderRule::InternationalOff => None,
         }
     }
 }

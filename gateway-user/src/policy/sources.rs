@@ -91,8 +91,8 @@ fn facts(config: &Config, orders: &[ActiveOrder]) -> Result<HashMap<Network, Fac
     }
     for order in orders {
         for what in &order.what {
-            if let What::Source(network) = what {
-                facts.entry(*network).or_default().orders.push((order.scope.clone(), order.rule.into()));
+            if let (What::Source(network), Some(say)) = (what, Say::of(order.rule)) {
+                facts.entry(*network).or_default().orders.push((order.scope.clone(), say));
             }
         }
     }
