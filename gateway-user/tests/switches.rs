@@ -1,4 +1,4 @@
-//! `international off`: what it stops, what it leaves open, and what it says.
+//! `international off`, `shield on`, `block --monitor`: what each stops, what it leaves open, and what it says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends there")]
 
@@ -116,6 +116,86 @@ fn a_reading_that_the_file_blocks_hides_none_that_is_off() {
     is(&mut engine, US, "901123276123456", Drop, Reason::InternationalOff);
     is(&mut engine, US, "9012345678", WouldDrop, Reason::BlockedPrefix);
     is(&mut engine, PHONE, "+442079460000", Pass, Reason::Allowed);
+}
+
+fn request(engine: &mut HostEngine, source: [u8; 4], side: Side, method: &str) -> (Verdict, Reason) {
+    let message = String::from_utf8(invite("sip:0312345678@gw.example.net")).unwrap().replace("INVITE", method);
+    let judged = engine.judge(&frame_from(source, message.as_bytes()), side, 0, 1 << 50);
+    (judged.verdict(), judged.reason())
+}
+
+#[test]
+fn the_shield_stops_what_sources_that_nobody_knows_start() {
+    let orders = [order(1, OrderRule::Shield, &[], Scope::Site), order(2, OrderRule::Allow, &["SL"], Scope::Site)];
+    let mut engine = ordered(&policy(MONITOR), &orders);
+    for method in ["INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "PUBLISH"] {
+        assert_eq!(request(&mut engine, PHONE, Side::Wan, method), (Drop, Reason::Shield), "{method}");
+        let (verdict, _) = request(&mut engine, PHONE, Side::Lan, method);
+        assert_eq!(verdict, Pass, "{method} from inside");
+        let (verdict, _) = request(&mut engine, TRUNK, Side::Wan, method);
+        assert_eq!(verdict, Pass, "{method} of a trunk");
+    }
+    for method in ["ACK", "BYE", "CANCEL", "PRACK", "INFO", "UPDATE", "NOTIFY"] {
+        assert_eq!(request(&mut engine, PHONE, Side::Wan, method), (Pass, Reason::SipOther), "{method}");
+    }
+    is(&mut engine, PHONE, "119", Pass, Reason::Emergency);
+    is(&mut engine, PHONE, "+23276123456", Drop, Reason::Shield);
+    is(&mut engine, PHONE, "203", Drop, Reason::Shield);
+}
+
+#[test]
+fn an_order_that_only_counts_takes_nothing_from_one_that_acts() {
+    let count = |number, what: &[&str]| order(number, OrderRule::Monitor, what, Scope::Site);
+    let mut engine = ordered(&policy(MONITOR), &[count(1, &["SL", "+44", "dial:0120", "198.51.100.9"])]);
+    is(&mut engine, PHONE, "+23276123456", WouldDrop, Reason::Order);
+    is(&mut engine, PHONE, "010442079460000", Pass, Reason::Allowed);
+    is(&mut engine, PHONE, "+442079460000", WouldDrop, Reason::Order);
+    is(&mut engine, PHONE, "0120123456", WouldDrop, Reason::Order);
+    is(&mut engine, [198, 51, 100, 9], "2125551234", WouldDrop, Reason::Order);
+    is(&mut engine, TRUNK, "+23276123456", WouldDrop, Reason::Order);
+    is(&mut engine, PHONE, "119", Pass, Reason::Emergency);
+    assert_eq!(request(&mut engine, [198, 51, 100, 9], Side::Wan, "REGISTER"), (WouldDrop, Reason::Order));
+    // A wider block still stops, a narrower allow still lets pass, and the file's own stop is counted as such.
+    let orders = [
+        count(1, &["+23276", "+4420", "+8190"]),
+        order(2, OrderRule::Block, &["SL"], Scope::Site),
+        order(3, OrderRule::Allow, &["+442071"], Scope::Site),
+    ];
+    let mut engine = ordered(&policy(MONITOR), &orders);
+    is(&mut engine, PHONE, "+23276123456", Drop, Reason::Order);
+    is(&mut engine, PHONE, "+442071234567", Pass, Reason::Allowed);
+    is(&mut engine, PHONE, "+442081234567", WouldDrop, Reason::Order);
+    is(&mut engine, PHONE, "09012345678", WouldDrop, Reason::BlockedPrefix);
+    // What a `dial:` order counts is judged by its number all the same.
+    let text = MONITOR.replace("\"monitor\"", "\"enforce\"").replace("allow = [\"dial:010\", \"SL\"]", "");
+    let mut engine = ordered(&policy(&text), &[count(1, &["dial:090"])]);
+    is(&mut engine, PHONE, "09012345678", Drop, Reason::BlockedPrefix);
+}
+
+#[test]
+fn the_shield_and_an_order_that_counts_are_shown_and_taken_back() {
+    let daemon = Daemon::start();
+    let text = stdout(&daemon.tollgate(&["shield", "on", "--for", "1h", "--reason", "flood"]));
+    for needle in ["order 1 in force: shield on", "above every order", "tollgate undo 1"] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    let text = stdout(&daemon.tollgate(&["block", "JP", "SL", "--monitor"]));
+    assert!(text.contains("order 2 in force: block JP SL --monitor") && text.contains("only counts"), "{text}");
+    let status = daemon.json(&["status", "--json"]);
+    assert_eq!(status[0]["shield"][0]["order"], 1);
+    assert!(stdout(&daemon.tollgate(&["status"])).contains("the shield is UP until"));
+    let listed = daemon.json(&["list", "--json"]);
+    assert!(listed.iter().any(|it| it["value"] == "SL" && it["action"] == "monitor" && it["origin"] == "order 2"));
+    assert_eq!(daemon.json(&["orders", "--json"])[1]["verb"], "block --monitor");
+    let rules: Vec<_> = daemon.board.lock().unwrap().orders.iter().map(|order| order.rule).collect();
+    assert_eq!(rules, [OrderRule::Shield, OrderRule::Monitor]);
+    let daemon = Daemon::start_in(daemon.stop());
+    assert_eq!(daemon.board.lock().unwrap().orders.len(), 2);
+    assert!(stdout(&daemon.tollgate(&["shield", "off"])).contains("undo 1 (shield on, site)"));
+    assert!(daemon.tollgate(&["undo", "2"]).status.success());
+    assert!(daemon.board.lock().unwrap().orders.is_empty());
+    assert!(stderr(&daemon.tollgate(&["shield", "off"])).contains("nothing to take back"));
+    assert_eq!(daemon.tollgate(&["allow", "SL", "--monitor"]).status.code(), Some(2));
 }
 
 #[test]

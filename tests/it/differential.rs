@@ -19,7 +19,8 @@ use gateway_tests::{
 use gateway_user::{
     capture,
     config::{self, Config},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
+    orders::Scope,
 };
 
 fn data() -> PathBuf {
@@ -30,7 +31,8 @@ fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
 }
 
-fn policies() -> [(Config, Vec<ActiveOrder>); 5] {
+fn policies() -> [(Config, Vec<ActiveOrder>); 6] {
+    let shield = ActiveOrder { number: 1, rule: OrderRule::Shield, what: Vec::new(), scope: Scope::Site };
     let without = |config| (config, Vec::new());
     [
         without(evasion_policy()),
@@ -38,6 +40,7 @@ fn policies() -> [(Config, Vec<ActiveOrder>); 5] {
         without(denying_policy().unwrap()),
         without(monitor_policy().unwrap()),
         (busy_policy().unwrap(), orders().unwrap()),
+        (busy_policy().unwrap(), vec![shield]),
     ]
 }
 
@@ -145,6 +148,7 @@ fn generated_frames_are_judged_alike() {
         Reason::Suspicious,
         Reason::InternationalOff,
         Reason::Order,
+        Reason::Shield,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
     }

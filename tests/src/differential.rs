@@ -188,6 +188,7 @@ pub fn orders() -> Result<Vec<ActiveOrder>> {
         (1, OrderRule::InternationalOff, "GB +23276", Scope::Site),
         (2, OrderRule::Block, "+44207 dial:0033 198.51.100.2", Scope::Site),
         (3, OrderRule::Allow, "dial:010 +8190 SL", Scope::Profile("lobby".into())),
+        (4, OrderRule::Monitor, "+441 premium dial:186 198.51.100.3 unknown", Scope::Site),
     ]
     .into_iter()
     .map(|(number, rule, what, scope)| {

@@ -6,9 +6,10 @@
 use super::{
     Arrival, Decision,
     rules::rule,
-    source::{settled, source},
+    source::{settled, source, stop},
 };
 use crate::{
+    Reason,
     addr::Addr,
     judged::Who,
     number::shape::Shape,
@@ -170,7 +171,8 @@ pub fn refused<P: Policy>(policy: &P, src: Addr, arrival: Arrival, canonical: Ca
     if !finding.stops() {
         return None;
     }
-    Some((settled(finding.decision(), &source, false), country))
+    let decision = if source.asker.is_shielded() { stop(Reason::Shield) } else { finding.decision() };
+    Some((settled(decision, &source, false), country))
 }
 
 /// Digits that a [`Short`] answer is found by.

@@ -34,6 +34,17 @@ pub fn rule(asker: Asker, action: Action, place: u64) -> Finding {
 
 #[inline(always)]
 pub(super) fn rule_on_number(asker: Asker, action: Action) -> Decision {
+    let decision = ruled(asker, action);
+    // An order on the number is asked before one on the source.
+    let source = matches!(action.order(), Ruling::None) && asker.is_watched();
+    match decision.0 {
+        Verdict::Pass if source || action.is_watched() => (Verdict::WouldDrop, Reason::Order),
+        _ => decision,
+    }
+}
+
+#[inline(always)]
+fn ruled(asker: Asker, action: Action) -> Decision {
     if action.is_off() {
         return (Verdict::Drop, Reason::InternationalOff);
     }

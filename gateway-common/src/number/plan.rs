@@ -257,7 +257,12 @@ pub fn meaning<P: Policy>(env: &P, profile: u32, shape: Shape) -> Meaning {
         return Meaning::new(Action(rule), NO_NUMBER, 0, 0);
     }
     let number = number(env, profile, own, shape);
-    if rule == 0 || number.action().is_off() { number } else { Meaning::new(Action(rule), NO_NUMBER, 0, 0) }
+    if rule == 0 || number.action().is_off() {
+        return number;
+    }
+    // A rule that only counts says nothing else of the number.
+    let counts = matches!((Action(rule).order(), Action(rule).file()), (Ruling::None, Ruling::None));
+    if counts { Meaning(number.0 | Action::WATCHED) } else { Meaning::new(Action(rule), NO_NUMBER, 0, 0) }
 }
 
 /// What a string means that is no emergency number, whatever `dial:` rules say of it.
@@ -471,6 +476,7 @@ impl Action {
         };
         let class = Class::Suspicious as u8;
         let order = if matches!(self.order(), Ruling::None) { worst.order() } else { self.order() };
-        Self::new(class, order, worst.floor(), file, Reason::Suspicious as u8).with(worst.0 & Self::OFF)
+        Self::new(class, order, worst.floor(), file, Reason::Suspicious as u8)
+            .with(worst.0 & Self::OFF | (worst.0 | self.0) & Self::WATCHED)
     }
 }

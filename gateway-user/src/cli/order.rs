@@ -19,6 +19,7 @@ use crate::control::{
 pub(super) fn run(
     command: fn(NewOrder) -> Command,
     args: &OrderArgs,
+    monitor: bool,
     places: &Places,
     out: &mut Out,
 ) -> Result<(), Failure> {
@@ -36,6 +37,7 @@ pub(super) fn run(
         },
         force: args.force,
         dry_run: args.dry_run,
+        monitor,
     };
     let command = command(new);
     if args.dry_run {

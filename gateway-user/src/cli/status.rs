@@ -46,6 +46,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
     ];
+    facts.extend(status.shield.iter().map(|order| ("", switched("the shield is UP", order))));
     facts.extend(status.international_off.iter().map(|order| ("", switched("international calls are OFF", order))));
     facts.extend([("journal", journal(&status.journal))]);
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));

@@ -1,10 +1,10 @@
-//! `tollgate international off` and `restore`.
+//! `tollgate international off` and `restore`, `tollgate shield on` and `off`.
 
 use jiff::Timestamp;
 
 use super::{
     Failure, Out,
-    args::{International, InternationalOffArgs, Places, RestoreArgs},
+    args::{International, InternationalOffArgs, Places, RestoreArgs, Shield},
     ask,
     order::{after, show},
 };
@@ -34,6 +34,17 @@ fn off(args: &InternationalOffArgs, places: &Places, out: &mut Out) -> Result<()
 fn restore(args: &RestoreArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
     let scope = scope(args.profile.as_ref(), args.line.as_ref());
     show(ask(places, &Command::InternationalRestore { scope, reason: args.reason.clone() }), args.json, out)
+}
+
+pub(super) fn shield(command: &Shield, places: &Places, out: &mut Out) -> Result<(), Failure> {
+    match command {
+        Shield::On(args) => {
+            let expires = args.duration.map(|length| after(Timestamp::now(), length)).transpose()?.or(args.until);
+            let new = NewOrder { reason: args.reason.clone(), expires, ..NewOrder::default() };
+            show(ask(places, &Command::ShieldOn(new)), args.json, out)
+        }
+        Shield::Off(args) => show(ask(places, &Command::ShieldOff { reason: args.reason.clone() }), args.json, out),
+    }
 }
 
 fn scope(profile: Option<&String>, line: Option<&String>) -> Option<ScopeView> {

@@ -366,7 +366,7 @@ impl RehearsalView {
             dry_run: true,
             done,
             would: match rule {
-                OrderRule::Block | OrderRule::InternationalOff => "cut".into(),
+                OrderRule::Block | OrderRule::Monitor | OrderRule::InternationalOff | OrderRule::Shield => "cut".into(),
                 OrderRule::Allow => "let through".into(),
             },
             since: it.since,

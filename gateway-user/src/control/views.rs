@@ -35,6 +35,9 @@ pub struct StatusView {
     pub notify: Vec<WayView>,
     /// How many orders act.
     pub orders: usize,
+    /// The orders in force that hold the shield up.
+    #[serde(default)]
+    pub shield: Vec<SwitchView>,
     /// The orders in force that switch international calls off.
     #[serde(default)]
     pub international_off: Vec<SwitchView>,
@@ -159,7 +162,7 @@ pub struct CountersView {
 pub struct OrderView {
     /// Its number.
     pub order: u64,
-    /// `block`, `allow`, `international off` or `undo`.
+    /// `block`, `block --monitor`, `allow`, `international off`, `shield on` or `undo`.
     pub verb: String,
     /// What it names.
     pub what: Vec<String>,

@@ -77,7 +77,7 @@ impl Core {
     /// What an order asks for, if it can be given at all.
     pub(super) fn asked(&self, new: &NewOrder, rule: OrderRule) -> Result<Asked, ErrorView> {
         let now = self.now();
-        if new.what.is_empty() && matches!(rule, OrderRule::Block | OrderRule::Allow) {
+        if new.what.is_empty() && matches!(rule, OrderRule::Block | OrderRule::Allow | OrderRule::Monitor) {
             return Err(ErrorView::usage("the order names nothing; say what, such as +232, SL or international"));
         }
         let what = parse_what(&new.what)?;

@@ -168,13 +168,17 @@ impl Core {
             Command::Why(question) => return (self.why(&question), flow),
             Command::Report { since } => return (self.report(since), flow),
             Command::Incidents { since } => return (self.incidents(since), flow),
-            Command::Block(order) if order.dry_run => return (self.rehearse(OrderRule::Block, &order), flow),
+            Command::Block(order) if order.dry_run => return (self.rehearse(order.block(), &order), flow),
             Command::Allow(order) if order.dry_run => return (self.rehearse(OrderRule::Allow, &order), flow),
-            Command::Block(order) => self.give(OrderRule::Block, &order, who).and_then(|view| reply(&view)),
+            Command::Block(order) => self.give(order.block(), &order, who).and_then(|view| reply(&view)),
             Command::Allow(order) => self.give(OrderRule::Allow, &order, who).and_then(|view| reply(&view)),
             Command::InternationalOff(order) => self.international_off(&order, who).and_then(|view| reply(&view)),
             Command::InternationalRestore { scope, reason } => {
                 self.take_back_switch(OrderRule::InternationalOff, scope, reason, who).and_then(|view| reply(&view))
+            }
+            Command::ShieldOn(order) => self.shield_on(&order, who).and_then(|view| reply(&view)),
+            Command::ShieldOff { reason } => {
+                self.take_back_switch(OrderRule::Shield, None, reason, who).and_then(|view| reply(&view))
             }
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
             Command::Reload { confirm } => {
@@ -220,6 +224,7 @@ impl Core {
             journal: JournalView::of(&self.journal, self.config.journal),
             notify: self.notifier.states().into_iter().map(Into::into).collect(),
             orders: self.in_force.len(),
+            shield: self.switches(OrderRule::Shield),
             international_off: self.switches(OrderRule::InternationalOff),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),

@@ -79,6 +79,10 @@ pub enum OrderRule {
     Allow,
     /// Those that leave the country are stopped, above all other orders; what the order names is excepted.
     InternationalOff,
+    /// They are counted as calls that a block would have stopped.
+    Monitor,
+    /// Sources that nobody knows start nothing, on the whole site.
+    Shield,
 }
 
 impl OrderRule {
@@ -88,6 +92,8 @@ impl OrderRule {
             Self::Block => "block",
             Self::Allow => "allow",
             Self::InternationalOff => "international off",
+            Self::Monitor => "block --monitor",
+            Self::Shield => "shield on",
         }
     }
 }

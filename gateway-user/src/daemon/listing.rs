@@ -73,7 +73,8 @@ fn of_order(order: &Order) -> Vec<ListView> {
     let off = *rule == OrderRule::InternationalOff;
     let classes = Class::ALL.into_iter().filter(|class| off && policy::leaves(*class)).map(What::Class);
     let switched = classes.map(|class| (class, rule.as_str()));
-    let named = what.iter().map(|what| (what.clone(), if off { "except" } else { rule.as_str() }));
+    let rule_name = if *rule == OrderRule::Monitor { "monitor" } else { rule.as_str() };
+    let named = what.iter().map(|what| (what.clone(), if off { "except" } else { rule_name }));
     switched
         .chain(named)
         .map(|(what, action)| ListView {

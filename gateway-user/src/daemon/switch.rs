@@ -42,6 +42,15 @@ impl Core {
         Ok(ChangedView { receipt: Some(receipt), ..view })
     }
 
+    /// Puts the shield up: sources that nobody knows start nothing.
+    pub(super) fn shield_on(&mut self, new: &NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
+        let asked = self.asked(new, OrderRule::Shield)?;
+        if !asked.what.is_empty() || asked.scope != Scope::Site {
+            return Err(ErrorView::usage("the shield holds for the whole site; it takes neither WHAT nor a scope"));
+        }
+        self.put_order(OrderRule::Shield, asked, new.expires, who)
+    }
+
     fn note_failure(&self, found: &SelfTestView, order: Option<u64>) {
         let order = order.map_or_else(String::new, |order| format!(" of order {order}"));
         let done = format!("the self-test{order} FAILED, and the order stays in force: {}", found.failures.join("; "));

@@ -73,6 +73,11 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Rule(OrderRule::Monitor, what) = self {
+            f.write_str(OrderRule::Block.as_str())?;
+            what.iter().try_for_each(|what| write!(f, " {what}"))?;
+            return f.write_str(" --monitor");
+        }
         f.write_str(self.verb())?;
         let excepted = matches!(self, Self::Rule(OrderRule::InternationalOff, what) if !what.is_empty());
         if excepted {

@@ -7,7 +7,7 @@ use gateway_common::{
     policy::image::{
         ACTIONS, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
         FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
-        REDIRECTS, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     config::{Config, Mode, Profile, TcpPolicy},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
     numbering,
     orders::Scope,
     what::What,
@@ -187,14 +187,14 @@ fn build(
         let at = PORTS + u32::from(port >> 6);
         cells.set(at, cells.get(at) | 1 << (port & 63));
     }
-    let switches = switches(config);
+    let switches = switches(config, orders);
     cells.set(SWITCHES, switches);
     let hash = hash(&cells);
     cells.set(SWITCHES, switches | u64::from(generation));
     Ok(PolicyImage { cells: cells.into_inner(), prefixes: actions.prefixes.len(), hash, generation })
 }
 
-fn switches(config: &Config) -> u64 {
+fn switches(config: &Config, orders: &[ActiveOrder]) -> u64 {
     [
         (config.mode == Mode::Enforce, ENFORCE),
         (config.floor, FLOOR),
@@ -202,6 +202,7 @@ fn switches(config: &Config) -> u64 {
         (config.sip.called_party, CALLED_PARTY),
         (config.sip.tcp == TcpPolicy::Deny, TCP_DENY),
         (config.sip.tcp == TcpPolicy::Pass, TCP_PASS),
+        (orders.iter().any(|order| order.rule == OrderRule::Shield), SHIELD),
     ]
     .into_iter()
     .fold(0, |all, (on, switch)| if on { all | switch } else { all })
@@ -232,8 +233,8 @@ fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, pr
     }
     for order in orders.iter().filter(|order| effective.is_in(&order.scope, config)) {
         for what in &order.what {
-            if let (What::Dial(keys), Some(say)) = (what, Say::of(order.rule)) {
-                rules.order(keys, order.scope.narrowness(), say);
+            if let What::Dial(keys) = what {
+                rules.order(keys, order.scope.narrowness(), order.rule);
             }
         }
     }

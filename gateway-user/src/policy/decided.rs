@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use gateway_common::{
-    Class, Reason,
+    Class, Reason, Verdict,
     judged::{Judged, Who},
 };
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{Answer, Config, Limit, LimitKey, Profile, Rate},
-    daemon::{ActiveOrder, Decided},
+    daemon::{ActiveOrder, Decided, OrderRule},
     numbering,
 };
 
@@ -34,7 +34,10 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
         Some((order.number, format!("order {}: {} ({})", order.number, order.action(), order.scope)))
     };
     let by_order = || {
-        let (order, what) = called.deciding_order(orders)?;
+        let (order, what) = match judged.verdict() {
+            Verdict::WouldDrop => called.watching_order(orders)?,
+            Verdict::Pass | Verdict::Drop | Verdict::Reject => called.deciding_order(orders)?,
+        };
         Some((order.number, format!("order {}: {} {what} ({})", order.number, order.rule.as_str(), order.scope)))
     };
     let reason = judged.reason();
@@ -45,6 +48,11 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
             found.rule = Some(reason.meaning().trim().into());
         }
         Reason::InternationalOff => (found.order, found.rule) = switched_off().unzip(),
+        Reason::Shield => {
+            let order = orders.iter().find(|order| order.rule == OrderRule::Shield);
+            (found.order, found.rule) =
+                order.map(|order| (order.number, format!("order {}: {}", order.number, order.action()))).unzip();
+        }
         Reason::Order => (found.order, found.rule) = by_order().unzip(),
         Reason::Floor => found.rule = Some(floor(&digits)),
         reason if limit(reason) => found.limit = Some(used_up(config, profile, judged, from)),

@@ -120,6 +120,7 @@ impl Call<'_> {
             ("source", self.source()),
             ("dialled string", self.dialled()),
             ("emergency", self.emergency()),
+            ("shield", self.shield()),
             ("kill switch", self.kill_switch()),
             ("orders", self.order()),
             ("floor", self.floor()),
@@ -137,6 +138,7 @@ impl Call<'_> {
         match self.judged.reason() {
             Reason::Inbound => "source",
             Reason::Emergency => "emergency",
+            Reason::Shield => "shield",
             Reason::InternationalOff => "kill switch",
             Reason::Order => "orders",
             Reason::Allowed if self.called.deciding_order(self.orders).is_some() => "orders",
@@ -196,6 +198,17 @@ impl Call<'_> {
         "no".to_owned()
     }
 
+    fn shield(&self) -> String {
+        match self.orders.iter().find(|order| order.rule == OrderRule::Shield) {
+            Some(order) if self.judged.who() == Who::Unproved => format!(
+                "order {}: shield on, in either mode: sources that nobody knows start nothing; tollgate undo {} takes it back",
+                order.number, order.number
+            ),
+            Some(order) => format!("up by order {}, and not for this source", order.number),
+            None => "down".to_owned(),
+        }
+    }
+
     fn kill_switch(&self) -> String {
         if let Some(order) = self.called.switched_off(self.orders) {
             let (number, scope) = (order.number, &order.scope);
@@ -212,6 +225,16 @@ impl Call<'_> {
     }
 
     fn order(&self) -> String {
+        let counts = match self.called.watching_order(self.orders) {
+            Some((order, what)) => {
+                format!("; order {} counts it: block {what} --monitor ({})", order.number, order.scope)
+            }
+            None => String::new(),
+        };
+        format!("{}{counts}", self.acting_order())
+    }
+
+    fn acting_order(&self) -> String {
         match self.called.deciding_order(self.orders) {
             Some((order, what)) => {
                 let (number, verb, scope) = (order.number, order.rule.as_str(), &order.scope);
