@@ -18,6 +18,7 @@ pub mod env;
 pub mod judge;
 pub mod judged;
 pub mod limit;
+pub mod line;
 pub mod number;
 pub mod policy;
 pub mod reset;

@@ -20,4 +20,5 @@ pub mod orders;
 pub mod policy;
 pub mod replay;
 pub mod schedule;
+pub mod selftest;
 pub mod what;

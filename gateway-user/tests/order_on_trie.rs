@@ -148,6 +148,7 @@ fn orders_decide_as_walking_them_does() {
                         allowed += 1;
                         Reason::Allowed
                     }
+                    Some(rule) => panic!("{rule:?} is not drawn"),
                     None => {
                         neither += 1;
                         plain.reason()

@@ -13,12 +13,14 @@ use std::{
 use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_tests::{
     capability::require_kernel,
-    differential::{Pair, busy_policy, denying_policy, monitor_policy, run},
+    differential::{Pair, busy_policy, denying_policy, monitor_policy, orders, run},
     packet::Frame,
 };
 use gateway_user::{
     capture,
     config::{self, Config},
+    daemon::{ActiveOrder, OrderRule},
+    orders::Scope,
 };
 
 fn data() -> PathBuf {
@@ -29,8 +31,17 @@ fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
 }
 
-fn policies() -> [Config; 4] {
-    [evasion_policy(), busy_policy().unwrap(), denying_policy().unwrap(), monitor_policy().unwrap()]
+fn policies() -> [(Config, Vec<ActiveOrder>); 6] {
+    let shield = ActiveOrder { number: 1, rule: OrderRule::Shield, what: Vec::new(), scope: Scope::Site };
+    let without = |config| (config, Vec::new());
+    [
+        without(evasion_policy()),
+        without(busy_policy().unwrap()),
+        without(denying_policy().unwrap()),
+        without(monitor_policy().unwrap()),
+        (busy_policy().unwrap(), orders().unwrap()),
+        (busy_policy().unwrap(), vec![shield]),
+    ]
 }
 
 fn messages() -> Vec<(String, Vec<u8>)> {
@@ -54,8 +65,8 @@ fn every_message_and_capture_is_judged_alike() {
     if !require_kernel("every_message_and_capture_is_judged_alike") {
         return;
     }
-    for config in policies() {
-        let mut pair = Pair::new(&config).unwrap();
+    for (config, orders) in policies() {
+        let mut pair = Pair::ordered(&config, &orders).unwrap();
         for (name, message) in messages() {
             for side in [Side::Wan, Side::Lan] {
                 pair.check(&name, &datagram(&message), side, 0, 1).unwrap();
@@ -83,8 +94,8 @@ fn generated_frames_are_judged_alike() {
     let corpus: Vec<_> = messages().into_iter().map(|(_, message)| message).collect();
     let policies = policies();
     let share = wanted.div_ceil(policies.len());
-    let judge = |seed: usize, config: &Config| {
-        let mut pair = Pair::new(config).unwrap();
+    let judge = |seed: usize, (config, orders): &(Config, Vec<ActiveOrder>)| {
+        let mut pair = Pair::ordered(config, orders).unwrap();
         run(&mut pair, seed as u64, share, &corpus).unwrap();
         pair
     };
@@ -92,7 +103,7 @@ fn generated_frames_are_judged_alike() {
     let judge = &judge;
     let pairs: Vec<Pair> = thread::scope(|scope| {
         let started: Vec<_> =
-            policies.iter().enumerate().map(|(seed, config)| scope.spawn(move || judge(seed, config))).collect();
+            policies.iter().enumerate().map(|(seed, policy)| scope.spawn(move || judge(seed, policy))).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     for (program, instructions) in pairs[0].verified() {
@@ -137,6 +148,9 @@ fn generated_frames_are_judged_alike() {
         Reason::Suspicious,
         Reason::InDialog,
         Reason::Repeat,
+        Reason::InternationalOff,
+        Reason::Order,
+        Reason::Shield,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
     }

@@ -17,8 +17,10 @@ use anyhow::{Result, ensure};
 use gateway_common::{Method, Reason, Verdict, judge::Side, judged::Judged};
 use gateway_user::{
     config::{self, Config},
+    daemon::{ActiveOrder, OrderRule},
     engine::host::HostEngine,
     kernel::Probe,
+    orders::Scope,
     policy,
 };
 
@@ -66,7 +68,12 @@ pub struct Pair {
 impl Pair {
     /// Both engines, fresh.
     pub fn new(config: &Config) -> Result<Self> {
-        let (image, _) = policy::compile(config, &[], &HashMap::from([("eth0".into(), 7)]), 3)?;
+        Self::ordered(config, &[])
+    }
+
+    /// Both engines, fresh, under a policy with orders.
+    pub fn ordered(config: &Config, orders: &[ActiveOrder]) -> Result<Self> {
+        let (image, _) = policy::compile(config, orders, &HashMap::from([("eth0".into(), 7)]), 3)?;
         let kernel = Probe::new(&image.cells)?;
         Ok(Self { host: HostEngine::new(image), kernel, seen: HashMap::new(), limited_fragments: 0 })
     }
@@ -176,6 +183,22 @@ const BUSY: &str = r#"
         burst = 2
         over = "drop"
     "#;
+
+/// Orders of every kind, the kill switch among them.
+pub fn orders() -> Result<Vec<ActiveOrder>> {
+    [
+        (1, OrderRule::InternationalOff, "GB +23276", Scope::Site),
+        (2, OrderRule::Block, "+44207 dial:0033 198.51.100.2", Scope::Site),
+        (3, OrderRule::Allow, "dial:010 +8190 SL", Scope::Profile("lobby".into())),
+        (4, OrderRule::Monitor, "+441 premium dial:186 198.51.100.3 unknown", Scope::Site),
+    ]
+    .into_iter()
+    .map(|(number, rule, what, scope)| {
+        let what = what.split(' ').map(str::parse).collect::<Result<_, _>>().map_err(|e| anyhow::anyhow!("{e}"))?;
+        Ok(ActiveOrder { number, rule, what, scope })
+    })
+    .collect()
+}
 
 /// The built-in example in monitor mode.
 pub fn monitor_policy() -> Result<Config> {

@@ -6,9 +6,10 @@
 use super::{
     Arrival, Decision,
     rules::rule,
-    source::{settled, source},
+    source::{settled, source, stop},
 };
 use crate::{
+    Reason,
     addr::Addr,
     judged::Who,
     number::shape::Shape,
@@ -181,7 +182,8 @@ pub fn refused<P: Policy>(
     if !finding.stops() {
         return None;
     }
-    Some((settled(finding.decision(), &source, false), country))
+    let decision = if source.asker.is_shielded() { stop(Reason::Shield) } else { finding.decision() };
+    Some((settled(decision, &source, false), country))
 }
 
 /// Digits that a [`Short`] answer is found by.
@@ -203,7 +205,7 @@ fn short<P: Policy>(policy: &P, profile: u32, canonical: Canonical) -> Option<(A
         if found.depth() > DIGITS {
             let vector = Vector(policy.cell(policy.cell(VECTORS) as u32 + found.vector()));
             let action = Action(policy.cell(policy.cell(profile + ACTIONS) as u32 + found.vector()));
-            let decides = action.blocks() && (found.digits() >= vector.min() || found.exact());
+            let decides = action.blocks() && !action.looks_on() && (found.digits() >= vector.min() || found.exact());
             return if decides { Some((action, vector.country())) } else { None };
         }
     }

@@ -164,6 +164,9 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         return ceiling(env, source, method).unwrap_or_else(|| other(env, source, method));
     }
     let found = call(env, source, matches!(method, Method::Refer), request);
+    if source.asker.is_shielded() && !found.is_class(Class::Emergency) {
+        return stop(Reason::Shield);
+    }
     let invite = matches!(method, Method::Invite);
     if found.stops() {
         // Who could be anybody has no call here that a rule would cut.
@@ -221,12 +224,18 @@ fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
     let starts =
         matches!(method, Method::Register | Method::Options | Method::Subscribe | Method::Message | Method::Publish);
     if starts {
+        if source.asker.is_shielded() {
+            return stop(Reason::Shield);
+        }
         let outside = source.asker.is(Who::Unproved) || source.asker.is(Who::Known);
         if matches!(source.asker.order(), Ruling::Block) && outside {
             return (Verdict::Drop, Reason::Order);
         }
         if let Some(refused) = limits(env, source, method, Class::None as u8) {
             return refused;
+        }
+        if source.asker.is_watched() && source.asker.is(Who::Unproved) {
+            return (Verdict::WouldDrop, Reason::Order);
         }
     }
     (Verdict::Pass, Reason::SipOther)

@@ -42,6 +42,20 @@ const ABROAD: u64 = 1 << Class::Premium as u64
 
 #[inline(always)]
 pub(super) fn rule_on_number(asker: Asker, action: Action) -> Decision {
+    let decision = ruled(asker, action);
+    // An order on the number is asked before one on the source.
+    let source = matches!(action.order(), Ruling::None) && asker.is_watched();
+    match decision.0 {
+        Verdict::Pass if source || action.is_watched() => (Verdict::WouldDrop, Reason::Order),
+        _ => decision,
+    }
+}
+
+#[inline(always)]
+fn ruled(asker: Asker, action: Action) -> Decision {
+    if action.is_off() {
+        return (Verdict::Drop, Reason::InternationalOff);
+    }
     match (action.order(), asker.order()) {
         (Ruling::Block, _) => return (Verdict::Drop, Reason::Order),
         (Ruling::Allow, _) => return (Verdict::Pass, Reason::Allowed),

@@ -8,7 +8,7 @@ use crate::{
     policy::{
         Policy,
         image::{
-            ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SOURCES_V4, SOURCES_V6, SourceEntry, TCP_PASS,
+            ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SHIELD, SOURCES_V4, SOURCES_V6, SourceEntry, TCP_PASS,
             TRUNK_CELLS, TRUNK_HEAD, TRUNKS,
         },
     },
@@ -32,13 +32,33 @@ pub struct Asker(pub u64);
 impl Asker {
     const ORDER: u32 = 8;
     const FILE: u32 = 10;
+    const WATCHED: u64 = 1 << 12;
     pub(super) const FLOOR: u64 = 1 << 17;
-    pub(super) const ARMED: u64 = 1 << 18;
+    const SHIELDED: u64 = 1 << 18;
+    pub(super) const ARMED: u64 = 1 << 19;
 
     #[inline(always)]
     pub(super) const fn new(who: Who, entry: SourceEntry, switches: u64) -> Self {
-        let floor = if switches & FLOOR != 0 { Self::FLOOR } else { 0 };
-        Self(who as u64 | (entry.order() as u64) << Self::ORDER | (entry.file() as u64) << Self::FILE | floor)
+        let mut flags = if switches & FLOOR != 0 { Self::FLOOR } else { 0 };
+        if switches & SHIELD != 0 && matches!(who, Who::Unproved) {
+            flags |= Self::SHIELDED;
+        }
+        if entry.is_watched() {
+            flags |= Self::WATCHED;
+        }
+        Self(who as u64 | (entry.order() as u64) << Self::ORDER | (entry.file() as u64) << Self::FILE | flags)
+    }
+
+    /// Whether an order counts what it starts.
+    #[inline(always)]
+    pub(super) const fn is_watched(self) -> bool {
+        self.0 & Self::WATCHED != 0
+    }
+
+    /// Whether the shield keeps it from starting SIP.
+    #[inline(always)]
+    pub(super) const fn is_shielded(self) -> bool {
+        self.0 & Self::SHIELDED != 0
     }
 
     /// The same, known to the PBX.

@@ -252,12 +252,22 @@ pub fn meaning<P: Policy>(env: &P, profile: u32, shape: Shape) -> Meaning {
         return Meaning::of_class(env, profile, Class::Emergency as u32);
     }
     let rules = env.cell(profile + DIAL_RULES) as u32;
-    if rules != 0 {
-        let rule = env.dial_rule(rules, shape);
-        if rule != 0 {
-            return Meaning::new(Action(rule), NO_NUMBER, 0, 0);
-        }
+    let rule = if rules != 0 { env.dial_rule(rules, shape) } else { 0 };
+    if rule != 0 && !Action(rule).looks_on() {
+        return Meaning::new(Action(rule), NO_NUMBER, 0, 0);
     }
+    let number = number(env, profile, own, shape);
+    if rule == 0 || number.action().is_off() {
+        return number;
+    }
+    // A rule that only counts says nothing else of the number.
+    let counts = matches!((Action(rule).order(), Action(rule).file()), (Ruling::None, Ruling::None));
+    if counts { Meaning(number.0 | Action::WATCHED) } else { Meaning::new(Action(rule), NO_NUMBER, 0, 0) }
+}
+
+/// What a string means that is no emergency number, whatever `dial:` rules say of it.
+#[inline(always)]
+fn number<P: Policy>(env: &P, profile: u32, own: Readings, shape: Shape) -> Meaning {
     if is_own(env.cell(profile + NUMBERS), own, shape) {
         return Meaning::of_class(env, profile, Class::None as u32);
     }
@@ -422,10 +432,14 @@ pub fn weigh<P: Policy>(env: &P, profile: u32, word: u64) -> Weight {
     if !decides && !possible {
         return Weight(0);
     }
-    let rank = if decides { 4 } else { 4 - kind };
+    let rank = match decides {
+        true if action.is_off() => 5,
+        true => 4,
+        false => 4 - kind,
+    };
     // A plus in front of a number that may be whole leaves no other reading.
     let plus = word >> PLUS & 0xff;
-    let last = decides || plus != 0 && plus == at && found.digits() <= vector.max();
+    let last = decides && !action.looks_on() || plus != 0 && plus == at && found.digits() <= vector.max();
     let mut weight = action.0 & 0xff_ffff
         | at << Weight::AT
         | ((vector.country() & 0x3ff) as u64) << Weight::COUNTRY
@@ -463,5 +477,6 @@ impl Action {
         let class = Class::Suspicious as u8;
         let order = if matches!(self.order(), Ruling::None) { worst.order() } else { self.order() };
         Self::new(class, order, worst.floor(), file, Reason::Suspicious as u8)
+            .with(worst.0 & Self::OFF | (worst.0 | self.0) & Self::WATCHED)
     }
 }

@@ -39,6 +39,9 @@ pub const FRAGMENTS: u32 = 14;
 pub const CONNECTIONS: u32 = 16;
 /// Always zero, which no verifier knows.
 pub const ZERO: u32 = 18;
+/// First slot of the table of lines in the low half, 0 where no line has orders; the mask of slots, a power of two less one,
+/// in the high half. See [`line`](crate::line).
+pub const LINES: u32 = 19;
 /// Bit map of the SIP ports: bit `port & 63` of cell `PORTS + port / 64`.
 pub const PORTS: u32 = 64;
 /// First cell behind the header.
@@ -57,6 +60,9 @@ pub const CALLED_PARTY: u64 = 1 << 35;
 pub const TCP_DENY: u64 = 1 << 36;
 /// What cannot be read over TCP passes.
 pub const TCP_PASS: u64 = 1 << 37;
+
+/// Only trunk, lan and known sources may start SIP.
+pub const SHIELD: u64 = 1 << 38;
 
 /// Cells of a profile.
 pub const PROFILE_CELLS: u32 = 32;
@@ -124,11 +130,23 @@ pub struct SourceEntry(pub u64);
 
 impl SourceEntry {
     const LEAF: u64 = 1 << 63;
+    const WATCHED: u64 = 1 << 20;
 
     /// A leaf.
     #[inline(always)]
     pub const fn new(profile: u8, trunk: u8, order: Ruling, file: Ruling) -> Self {
         Self(Self::LEAF | profile as u64 | (trunk as u64) << 8 | (order as u64) << 16 | (file as u64) << 18)
+    }
+
+    /// The leaf of a source whose calls an order counts.
+    pub const fn watched(self) -> Self {
+        Self(self.0 | Self::WATCHED)
+    }
+
+    /// Whether an order counts the calls of the source.
+    #[inline(always)]
+    pub const fn is_watched(self) -> bool {
+        self.0 & Self::WATCHED != 0
     }
 
     /// Whether this cell is a leaf.
@@ -195,6 +213,15 @@ impl Ruling {
 pub struct Action(pub u64);
 
 impl Action {
+    /// The number leaves the country, that is switched off, and it is no exception.
+    pub const OFF: u64 = 1 << 10;
+    /// What else the string may mean is looked at all the same, since that may be switched off: other readings, or the
+    /// number behind a `dial:` rule.
+    pub const LOOKS_ON: u64 = 1 << 11;
+
+    /// An order counts such a call as one that it would stop, if nothing else stops it.
+    pub const WATCHED: u64 = 1 << 12;
+
     /// An action.
     pub const fn new(class: u8, order: Ruling, floor: Ruling, file: Ruling, reason: u8) -> Self {
         Self(class as u64 | (order as u64) << 4 | (floor as u64) << 6 | (file as u64) << 8 | (reason as u64) << 16)
@@ -230,9 +257,35 @@ impl Action {
         (self.0 >> 16) as u8
     }
 
+    /// The action with these flags.
+    pub const fn with(self, flags: u64) -> Self {
+        Self(self.0 | flags)
+    }
+
+    /// Whether calls that leave the country are switched off, and this is one.
+    #[inline(always)]
+    pub const fn is_off(self) -> bool {
+        self.0 & Self::OFF != 0
+    }
+
+    /// Whether an order counts such a call.
+    #[inline(always)]
+    pub const fn is_watched(self) -> bool {
+        self.0 & Self::WATCHED != 0
+    }
+
+    /// Whether something else that the string may mean is looked at all the same.
+    #[inline(always)]
+    pub const fn looks_on(self) -> bool {
+        self.0 & Self::LOOKS_ON != 0
+    }
+
     /// Whether something stops such a call, if it acts.
     #[inline(always)]
     pub const fn blocks(self) -> bool {
+        if self.is_off() {
+            return true;
+        }
         match self.order() {
             Ruling::Block => true,
             Ruling::Allow => false,

@@ -79,10 +79,16 @@ Ends 1 if the policy would not load.")]
     Diff(super::diff::DiffArgs),
     /// Stop calls to a destination or from a source, in either mode
     #[command(after_help = BLOCK_EXAMPLES)]
-    Block(OrderArgs),
+    Block(BlockArgs),
     /// Let calls pass the floor and the policy file; limits still apply
     #[command(after_help = ALLOW_EXAMPLES)]
     Allow(OrderArgs),
+    /// Switch calls that leave the country off, above all other orders, or on again
+    #[command(subcommand, after_help = INTERNATIONAL_EXAMPLES)]
+    International(International),
+    /// Let only trunk and LAN sources start SIP, or others again
+    #[command(subcommand)]
+    Shield(Shield),
     /// Reverse an order by its number, another undo included
     #[command(after_help = "\
 Examples:
@@ -182,6 +188,7 @@ Examples:
   tollgate block international --profile lobby --until 'mon 08:00'
   tollgate block 198.51.100.0/24                       a source
   tollgate block GB --dry-run                          which calls it would have cut
+  tollgate block GB --monitor                          count from now on what it would stop
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Emergency calls always pass.";
 
@@ -196,6 +203,16 @@ Examples:
   tollgate allow LV --dry-run                          which calls it would have let through
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
+
+const INTERNATIONAL_EXAMPLES: &str = "\
+Examples:
+  tollgate international off --reason 'calls to Sierra Leone at night'
+  tollgate international off --except GB +37167 --until 'mon 08:00'
+  tollgate international off --profile lobby
+  tollgate international restore
+
+No allow, of an order or of the file, lifts it; only --except does. Emergency calls, calls inside the country, own numbers
+and extensions stay open. It ends 1 where the self-test that follows finds a call judged otherwise.";
 
 /// `block` and `allow`.
 #[derive(Clone, Debug, Args)]
@@ -224,6 +241,107 @@ pub struct OrderArgs {
     /// Do it even if it hits the site's own country, numbers, trunks or everything
     #[arg(long)]
     pub force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `block`.
+#[derive(Clone, Debug, Args)]
+pub struct BlockArgs {
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+    /// Only count the calls that it would stop, as would-drop
+    #[arg(long)]
+    pub monitor: bool,
+}
+
+/// `shield`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Shield {
+    /// Stop what sources that nobody knows start, now, in either mode; emergency calls pass
+    On(ShieldOnArgs),
+    /// Take every shield in force down
+    Off(ShieldOffArgs),
+}
+
+/// `shield on`.
+#[derive(Clone, Debug, Args)]
+pub struct ShieldOnArgs {
+    /// End by itself after this time: 90s, 15m, 48h, 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
+    pub duration: Option<std::time::Duration>,
+    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
+    pub until: Option<jiff::Timestamp>,
+    /// Why; kept with the order
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `shield off`.
+#[derive(Clone, Debug, Args)]
+pub struct ShieldOffArgs {
+    /// Why; kept with the order
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `international`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum International {
+    /// Stop every call that leaves the country, now, in either mode
+    #[command(after_help = INTERNATIONAL_EXAMPLES)]
+    Off(InternationalOffArgs),
+    /// Take back every `international off` in force
+    Restore(RestoreArgs),
+}
+
+/// `international off`.
+#[derive(Clone, Debug, Args)]
+pub struct InternationalOffArgs {
+    /// Only calls of the sources of this profile
+    #[arg(long, value_name = "NAME", conflicts_with = "line")]
+    pub profile: Option<String>,
+    /// Only calls of this line
+    #[arg(long, value_name = "NAME")]
+    pub line: Option<String>,
+    /// What stays open: numbers that begin so (+4420) or countries (GB)
+    #[arg(long, value_name = "WHAT", num_args = 1.., value_parser = what)]
+    pub except: Vec<String>,
+    /// End by itself after this time: 90s, 15m, 48h, 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
+    pub duration: Option<std::time::Duration>,
+    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
+    pub until: Option<jiff::Timestamp>,
+    /// Why; kept with the order
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `international restore`.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// Only what was switched off for this profile
+    #[arg(long, value_name = "NAME", conflicts_with = "line")]
+    pub profile: Option<String>,
+    /// Only what was switched off for this line
+    #[arg(long, value_name = "NAME")]
+    pub line: Option<String>,
+    /// Why; kept with the order
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

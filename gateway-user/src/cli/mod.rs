@@ -19,6 +19,7 @@ mod replay;
 mod report;
 pub mod run;
 mod status;
+mod switch;
 mod trace;
 mod undo;
 pub mod when;
@@ -36,7 +37,7 @@ use crate::{
         client::{Client, ClientError},
         protocol::Command as Request,
     },
-    daemon::{OrderRule, Starter},
+    daemon::Starter,
     kernel::Kernel,
 };
 use args::{Cli, Command, Places};
@@ -66,8 +67,10 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Init(args) => init::run(args, out),
         Command::Check(args) => check::run(args, out),
         Command::Diff(args) => diff::run(args, places, out),
-        Command::Block(args) => order::run(OrderRule::Block, args, places, out),
-        Command::Allow(args) => order::run(OrderRule::Allow, args, places, out),
+        Command::Block(args) => order::run(Request::Block, &args.order, args.monitor, places, out),
+        Command::Allow(args) => order::run(Request::Allow, args, false, places, out),
+        Command::International(command) => switch::international(command, places, out),
+        Command::Shield(command) => switch::shield(command, places, out),
         Command::Undo(args) => undo::run(args, places, out),
         Command::Orders(args) => orders::run(*args, places, out),
         Command::List(args) => list::run(*args, places, out),

@@ -9,17 +9,20 @@ use super::{
     args::{OrderArgs, Places},
     ask, plain, when,
 };
-use crate::{
-    control::{
-        client::ClientError,
-        past::RehearsalView,
-        protocol::{Command, NewOrder, ScopeView},
-        views::ChangedView,
-    },
-    daemon::OrderRule,
+use crate::control::{
+    client::ClientError,
+    past::RehearsalView,
+    protocol::{Command, NewOrder, ScopeView},
+    views::{ChangedView, SelfTestView},
 };
 
-pub(super) fn run(rule: OrderRule, args: &OrderArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn run(
+    command: fn(NewOrder) -> Command,
+    args: &OrderArgs,
+    monitor: bool,
+    places: &Places,
+    out: &mut Out,
+) -> Result<(), Failure> {
     let new = NewOrder {
         what: args.what.clone(),
         scope: match (&args.source, &args.profile) {
@@ -34,18 +37,16 @@ pub(super) fn run(rule: OrderRule, args: &OrderArgs, places: &Places, out: &mut 
         },
         force: args.force,
         dry_run: args.dry_run,
+        monitor,
     };
-    let command = match rule {
-        OrderRule::Block => Command::Block(new),
-        OrderRule::Allow => Command::Allow(new),
-    };
+    let command = command(new);
     if args.dry_run {
         return rehearsed(ask(places, &command), args.json, out);
     }
     show(ask(places, &command), args.json, out)
 }
 
-fn after(now: Timestamp, length: Duration) -> Result<Timestamp, Failure> {
+pub(super) fn after(now: Timestamp, length: Duration) -> Result<Timestamp, Failure> {
     now.checked_add(length).map_err(|e| Failure::Usage(format!("the order would end too late: {e}")))
 }
 
@@ -120,8 +121,10 @@ pub(super) fn show(answer: Result<ChangedView, ClientError>, json: bool, out: &m
         Ok(view) => view,
         Err(error) => return Err(refusal(error, json, out)?),
     };
+    let tested = view.receipt.as_ref().map_or(Ok(()), |receipt| verdict(&receipt.self_test));
     if json {
-        return Ok(out.json(&view)?);
+        out.json(&view)?;
+        return tested;
     }
     match view.order {
         Some(order) => out.toned(&format!("order {order} in force: {}", view.done), Tone::Good)?,
@@ -146,12 +149,45 @@ pub(super) fn show(answer: Result<ChangedView, ClientError>, json: bool, out: &m
         facts.push(("to keep it", (confirm.clone(), Tone::Head)));
         facts.push(("", ("otherwise the former policy comes back by itself".into(), Tone::Warn)));
     }
+    if let Some(receipt) = &view.receipt {
+        list(&mut facts, "stays open", &receipt.stays_open, Tone::Plain);
+        let calls = receipt.calls.map_or_else(
+            || "not followed by this version; what is up already goes on".to_owned(),
+            |calls| format!("{calls} are up, and go on"),
+        );
+        facts.push(("calls", plain(calls)));
+        facts.push(("self-test", self_test(&receipt.self_test)));
+        list(&mut facts, "", &receipt.self_test.failures, Tone::Bad);
+    }
     list(&mut facts, "overridden by", &view.overridden_by, Tone::Plain);
     list(&mut facts, "warning", &view.warnings, Tone::Warn);
     if let Some(undo) = view.undo {
         facts.push(("undo with", (undo, Tone::Head)));
     }
-    Ok(out.facts(&facts)?)
+    out.facts(&facts)?;
+    tested
+}
+
+fn self_test(found: &SelfTestView) -> Cell {
+    let took = when::length(Duration::from_secs_f64(found.took.max(0.0)));
+    let tried =
+        format!("{} calls abroad and {} emergency calls, through the kernel in {took}", found.foreign, found.emergency);
+    if found.ok {
+        return (format!("{tried}: the ones refused, the others passed"), Tone::Good);
+    }
+    (format!("FAILED: {} of {tried} were judged otherwise", found.wrong), Tone::Bad)
+}
+
+/// A self-test that failed is a failure of the command, though the order is in force.
+fn verdict(found: &SelfTestView) -> Result<(), Failure> {
+    if found.ok {
+        return Ok(());
+    }
+    Err(Failure::Refused(
+        "the order is in force, but the self-test failed: calls may still go out. Block them at the PBX or at the provider \
+         too, and report this"
+            .into(),
+    ))
 }
 
 fn list(facts: &mut Vec<(&str, Cell)>, key: &'static str, texts: &[String], tone: Tone) {

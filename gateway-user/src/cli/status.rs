@@ -10,7 +10,7 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{AnswersView, ConfirmView, ImportView, InterfaceView, SiteView, StatusView},
+    views::{AnswersView, ConfirmView, ImportView, InterfaceView, SiteView, StatusView, SwitchView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -47,8 +47,10 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ),
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
-        ("journal", journal(&status.journal)),
     ];
+    facts.extend(status.shield.iter().map(|order| ("", switched("the shield is UP", order))));
+    facts.extend(status.international_off.iter().map(|order| ("", switched("international calls are OFF", order))));
+    facts.extend([("journal", journal(&status.journal))]);
     facts.extend(status.answers.as_ref().map(|answers| ("answers", of_refused(answers))));
     facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
     for import in &status.imports {
@@ -92,6 +94,14 @@ fn of_refused(answers: &AnswersView) -> Cell {
         Some(error) => (format!("{text}; {error}"), Tone::Bad),
         None => plain(text),
     }
+}
+
+/// An order that switches something.
+fn switched(what: &str, order: &SwitchView) -> Cell {
+    let except = if order.except.is_empty() { String::new() } else { format!(" except {}", order.except.join(" ")) };
+    let until = order.expires.map(|until| format!(" until {}", when::shown(until))).unwrap_or_default();
+    let SwitchView { order, scope, .. } = order;
+    (format!("{what}{except}{until} ({scope}); tollgate undo {order}"), Tone::Warn)
 }
 
 /// A list of sources that others keep, with its age.

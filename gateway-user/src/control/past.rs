@@ -366,7 +366,7 @@ impl RehearsalView {
             dry_run: true,
             done,
             would: match rule {
-                OrderRule::Block => "cut".into(),
+                OrderRule::Block | OrderRule::Monitor | OrderRule::InternationalOff | OrderRule::Shield => "cut".into(),
                 OrderRule::Allow => "let through".into(),
             },
             since: it.since,

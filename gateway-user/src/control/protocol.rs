@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::past::WhyQuestion;
-use crate::orders::Scope;
+use crate::{daemon::OrderRule, orders::Scope};
 
 /// Version of the protocol; a request of another one is refused.
 pub const VERSION: u64 = 1;
@@ -40,6 +40,25 @@ pub enum Command {
     Block(NewOrder),
     /// Lets calls pass the floor and the policy file.
     Allow(NewOrder),
+    /// Switches international calls off; what the order names is excepted.
+    InternationalOff(NewOrder),
+    /// Takes back the orders that switched international calls off.
+    InternationalRestore {
+        /// Only those given for this; all, where it is left out.
+        #[serde(default)]
+        scope: Option<ScopeView>,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Puts the shield up, on the whole site.
+    ShieldOn(NewOrder),
+    /// Takes the shield down.
+    ShieldOff {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
     /// Reverses an order.
     Undo {
         /// Its number.
@@ -116,6 +135,16 @@ pub struct NewOrder {
     /// Whether it is only tried on the calls of the journal.
     #[serde(default)]
     pub dry_run: bool,
+    /// Whether a block only counts.
+    #[serde(default)]
+    pub monitor: bool,
+}
+
+impl NewOrder {
+    /// What a block of it does.
+    pub const fn block(&self) -> OrderRule {
+        if self.monitor { OrderRule::Monitor } else { OrderRule::Block }
+    }
 }
 
 /// Where an order holds.
@@ -269,6 +298,7 @@ mod tests {
                 expires: Some(Timestamp::from_second(1_800_000_000).unwrap()),
                 force: true,
                 dry_run: true,
+                monitor: true,
             }),
             Command::Undo { order: u64::MAX, reason: None },
         ] {

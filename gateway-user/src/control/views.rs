@@ -41,6 +41,12 @@ pub struct StatusView {
     pub answers: Option<AnswersView>,
     /// How many orders act.
     pub orders: usize,
+    /// The orders in force that hold the shield up.
+    #[serde(default)]
+    pub shield: Vec<SwitchView>,
+    /// The orders in force that switch international calls off.
+    #[serde(default)]
+    pub international_off: Vec<SwitchView>,
     /// The process of the daemon.
     pub pid: u32,
     /// Version of the daemon.
@@ -207,7 +213,7 @@ impl From<Answers> for AnswersView {
 pub struct OrderView {
     /// Its number.
     pub order: u64,
-    /// `block`, `allow` or `undo`.
+    /// `block`, `block --monitor`, `allow`, `international off`, `shield on` or `undo`.
     pub verb: String,
     /// What it names.
     pub what: Vec<String>,
@@ -274,6 +280,68 @@ pub struct ChangedView {
     pub warnings: Vec<String>,
     /// The command that undoes it.
     pub undo: Option<String>,
+    /// What `international off` came to; null for all else.
+    #[serde(default)]
+    pub receipt: Option<ReceiptView>,
+}
+
+/// What `international off` came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// What still goes out.
+    pub stays_open: Vec<String>,
+    /// How many calls are up, which no order ends; null where calls are not followed.
+    pub calls: Option<u64>,
+    /// What the self-test found.
+    pub self_test: SelfTestView,
+}
+
+/// What a self-test found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SelfTestView {
+    /// Whether every call was judged as it must be.
+    pub ok: bool,
+    /// Calls to foreign numbers that were tried, each to be refused.
+    pub foreign: u64,
+    /// Emergency calls that were tried, each to pass.
+    pub emergency: u64,
+    /// Calls that were judged otherwise.
+    pub wrong: u64,
+    /// The first of them, in words.
+    pub failures: Vec<String>,
+    /// Seconds that it took.
+    pub took: f64,
+}
+
+// Times are finite.
+impl Eq for SelfTestView {}
+
+/// An order of `status` that switches something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchView {
+    /// Its number.
+    pub order: u64,
+    /// Where it holds.
+    pub scope: String,
+    /// What it excepts.
+    pub except: Vec<String>,
+    /// When it was given.
+    pub since: Timestamp,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+}
+
+impl SwitchView {
+    /// The view of an order.
+    pub fn of(order: &Order) -> Self {
+        Self {
+            order: order.number,
+            scope: order.scope.to_string(),
+            except: order.action.what(),
+            since: order.since,
+            expires: order.expires,
+        }
+    }
 }
 
 /// `list --json`.
@@ -283,7 +351,7 @@ pub struct ListView {
     pub kind: String,
     /// The thing, as it would be typed; the name of a limit.
     pub value: String,
-    /// `block`, `allow`, `monitor`, `profile`, `trunk` or what a limit does.
+    /// `block`, `allow`, `monitor`, `international off`, `except`, `profile`, `trunk` or what a limit does.
     pub action: String,
     /// The profile; null where it holds for the site.
     pub profile: Option<String>,

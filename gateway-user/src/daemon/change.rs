@@ -27,48 +27,31 @@ const MAX_REASON: usize = 500;
 const MAX_WHAT: usize = 1000;
 
 /// What an order asks for.
-struct Asked {
-    what: Vec<What>,
-    scope: Scope,
-    reason: Option<String>,
+pub(super) struct Asked {
+    pub(super) what: Vec<What>,
+    pub(super) scope: Scope,
+    pub(super) reason: Option<String>,
 }
 
 impl Core {
     /// Gives an order to block or allow.
     pub(super) fn give(&mut self, rule: OrderRule, new: &NewOrder, who: &str) -> Result<ChangedView, ErrorView> {
-        let now = self.now();
-        let Asked { what, scope, reason } = self.asked(new)?;
-        guard::check(&self.config, rule, &what, new.force).map_err(ErrorView::refused)?;
-        let order = Order {
-            number: self.store.next_number(),
-            action: Action::Rule(rule, what.clone()),
-            scope: scope.clone(),
-            reason,
-            who: who.to_owned(),
-            origin: Origin::Cli,
-            since: now,
-            expires: new.expires,
-            expired: false,
-            undone: None,
-        };
-        let (number, done) = (order.number, order.action.to_string());
-        self.put_in_force(std::slice::from_ref(&order), now)?;
-        self.keep_order(&order);
-        tracing::info!(order = number, who, "order in force: {done}");
-        let given = ActiveOrder { number, rule, what, scope };
-        Ok(ChangedView {
-            expires: new.expires,
-            overridden_by: guard::overridden_by(&given, &self.in_force)
-                .into_iter()
-                .chain([guard::always_wins(rule).to_owned()])
-                .collect(),
-            ..self.changed(Some(number), done, now)
-        })
+        let asked = self.asked(new, rule)?;
+        guard::check(&self.config, rule, &asked.what, new.force).map_err(ErrorView::refused)?;
+        self.put_order(rule, asked, new.expires, who)
+    }
+
+    /// What wins over an order.
+    pub(super) fn overridden_by(&self, given: &ActiveOrder) -> Vec<String> {
+        guard::overridden_by(given, &self.in_force)
+            .into_iter()
+            .chain([guard::always_wins(given.rule).to_owned()])
+            .collect()
     }
 
     /// Tries an order on the calls of the journal; gives no number, changes nothing.
     pub(super) fn rehearse(&self, rule: OrderRule, new: &NewOrder) -> Answer {
-        let Asked { what, scope, .. } = match self.asked(new) {
+        let Asked { what, scope, .. } = match self.asked(new, rule) {
             Ok(asked) => asked,
             Err(error) => return Answer::Reply(Err(error)),
         };
@@ -92,8 +75,11 @@ impl Core {
     }
 
     /// What an order asks for, if it can be given at all.
-    fn asked(&self, new: &NewOrder) -> Result<Asked, ErrorView> {
+    pub(super) fn asked(&self, new: &NewOrder, rule: OrderRule) -> Result<Asked, ErrorView> {
         let now = self.now();
+        if new.what.is_empty() && matches!(rule, OrderRule::Block | OrderRule::Allow | OrderRule::Monitor) {
+            return Err(ErrorView::usage("the order names nothing; say what, such as +232, SL or international"));
+        }
         let what = parse_what(&new.what)?;
         let scope = Scope::try_from(new.scope.clone()).map_err(ErrorView::usage)?;
         check_scope(self, &scope)?;
@@ -130,7 +116,7 @@ impl Core {
     }
 
     /// Checks, stores and applies new and changed orders. On an error everything is as it was.
-    fn put_in_force(&mut self, changed: &[Order], now: Timestamp) -> Result<(), ErrorView> {
+    pub(super) fn put_in_force(&mut self, changed: &[Order], now: Timestamp) -> Result<(), ErrorView> {
         let mut book = self.book.clone();
         book.put(changed);
         let orders = book.active(now);
@@ -161,9 +147,6 @@ impl Core {
 }
 
 fn parse_what(texts: &[String]) -> Result<Vec<What>, ErrorView> {
-    if texts.is_empty() {
-        return Err(ErrorView::usage("the order names nothing; say what, such as +232, SL or international"));
-    }
     if texts.len() > MAX_WHAT {
         return Err(ErrorView::usage(format!(
             "the order names {} things and may name {MAX_WHAT}; put them into a list, name it in block_files of the \
@@ -181,7 +164,7 @@ fn parse_what(texts: &[String]) -> Result<Vec<What>, ErrorView> {
     Ok(what)
 }
 
-fn check_scope(core: &Core, scope: &Scope) -> Result<(), ErrorView> {
+pub(super) fn check_scope(core: &Core, scope: &Scope) -> Result<(), ErrorView> {
     let Scope::Profile(name) = scope else {
         return Ok(());
     };
@@ -192,7 +175,7 @@ fn check_scope(core: &Core, scope: &Scope) -> Result<(), ErrorView> {
     Err(ErrorView::refused(format!("the policy has no profile `{}`; it has {}", name.escape_debug(), known.join(", "))))
 }
 
-fn check_reason(reason: Option<String>) -> Result<Option<String>, ErrorView> {
+pub(super) fn check_reason(reason: Option<String>) -> Result<Option<String>, ErrorView> {
     let Some(reason) = reason else {
         return Ok(None);
     };

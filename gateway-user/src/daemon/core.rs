@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use super::{
-    ActiveOrder, Applied, Event, Explanation, Gateway,
+    ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
     former::{self, Former},
     listing, past,
 };
@@ -174,10 +174,18 @@ impl Core {
             Command::Why(question) => return (self.why(&question), flow),
             Command::Report { since } => return (self.report(since), flow),
             Command::Incidents { since } => return (self.incidents(since), flow),
-            Command::Block(order) if order.dry_run => return (self.rehearse(super::OrderRule::Block, &order), flow),
-            Command::Allow(order) if order.dry_run => return (self.rehearse(super::OrderRule::Allow, &order), flow),
-            Command::Block(order) => self.give(super::OrderRule::Block, &order, who).and_then(|view| reply(&view)),
-            Command::Allow(order) => self.give(super::OrderRule::Allow, &order, who).and_then(|view| reply(&view)),
+            Command::Block(order) if order.dry_run => return (self.rehearse(order.block(), &order), flow),
+            Command::Allow(order) if order.dry_run => return (self.rehearse(OrderRule::Allow, &order), flow),
+            Command::Block(order) => self.give(order.block(), &order, who).and_then(|view| reply(&view)),
+            Command::Allow(order) => self.give(OrderRule::Allow, &order, who).and_then(|view| reply(&view)),
+            Command::InternationalOff(order) => self.international_off(&order, who).and_then(|view| reply(&view)),
+            Command::InternationalRestore { scope, reason } => {
+                self.take_back_switch(OrderRule::InternationalOff, scope, reason, who).and_then(|view| reply(&view))
+            }
+            Command::ShieldOn(order) => self.shield_on(&order, who).and_then(|view| reply(&view)),
+            Command::ShieldOff { reason } => {
+                self.take_back_switch(OrderRule::Shield, None, reason, who).and_then(|view| reply(&view))
+            }
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
             Command::Reload { confirm } => {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
@@ -224,6 +232,8 @@ impl Core {
             notify: self.notifier.states().into_iter().map(Into::into).collect(),
             answers: self.gateway.counters().ok().map(|counters| counters.answers.into()),
             orders: self.in_force.len(),
+            shield: self.switches(OrderRule::Shield),
+            international_off: self.switches(OrderRule::InternationalOff),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
             started: self.started,
@@ -397,6 +407,7 @@ impl Core {
             expires: None,
             confirm: None,
             overridden_by: Vec::new(),
+            receipt: None,
             warnings: self.applied.warnings.clone(),
             undo: order.map(|order| format!("tollgate undo {order}")),
         }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use super::mask::MaskedNumber;
 use crate::{
     config::{Config, Role},
-    orders::Scope,
+    orders::{Action, Scope},
+    selftest::SelfTest,
     what::What,
 };
 
@@ -41,6 +42,10 @@ pub trait Gateway {
     /// A descriptor that becomes readable when events wait; `None` where there is nothing to wait on.
     fn events_fd(&self) -> Option<BorrowedFd<'_>>;
 
+    /// Tries the policy in force, in an instance of its own, on calls whose verdict is known: emergency calls pass, and
+    /// foreign numbers do not where international calls are off.
+    fn self_test(&mut self) -> anyhow::Result<SelfTest>;
+
     /// What would happen now to a call to `input` from `from`; without a source, from the default profile.
     fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation>;
 
@@ -58,10 +63,17 @@ pub struct ActiveOrder {
     pub number: u64,
     /// What it does.
     pub rule: OrderRule,
-    /// What it names.
+    /// What it names; of `international off`, what it excepts.
     pub what: Vec<What>,
     /// Where it holds.
     pub scope: Scope,
+}
+
+impl ActiveOrder {
+    /// What it does, as it would be typed.
+    pub fn action(&self) -> Action {
+        Action::Rule(self.rule, self.what.clone())
+    }
 }
 
 /// What an order does to the calls it matches.
@@ -71,6 +83,12 @@ pub enum OrderRule {
     Block,
     /// They pass the floor and the policy file.
     Allow,
+    /// Those that leave the country are stopped, above all other orders; what the order names is excepted.
+    InternationalOff,
+    /// They are counted as calls that a block would have stopped.
+    Monitor,
+    /// Sources that nobody knows start nothing, on the whole site.
+    Shield,
 }
 
 impl OrderRule {
@@ -79,6 +97,9 @@ impl OrderRule {
         match self {
             Self::Block => "block",
             Self::Allow => "allow",
+            Self::InternationalOff => "international off",
+            Self::Monitor => "block --monitor",
+            Self::Shield => "shield on",
         }
     }
 }

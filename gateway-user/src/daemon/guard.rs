@@ -16,13 +16,14 @@ const WIDEST_V6: u8 = 16;
 
 /// Refuses an order that stops emergency calls, and, without `force`, one that hits the site itself.
 pub(super) fn check(config: &Config, rule: OrderRule, what: &[What], force: bool) -> Result<(), String> {
-    if rule == OrderRule::Allow {
+    if !matches!(rule, OrderRule::Block | OrderRule::Monitor) {
         return Ok(());
     }
     if what.contains(&What::Class(Class::Emergency)) {
         return Err("emergency calls are never blocked; leave `emergency` out".into());
     }
-    let hit = hits(config, what);
+    // What only counts hits nobody.
+    let hit = if rule == OrderRule::Block { hits(config, what) } else { Vec::new() };
     if hit.is_empty() || force {
         return Ok(());
     }
@@ -113,9 +114,23 @@ fn own_source(config: &Config, network: &Network) -> Option<String> {
 
 /// The orders in force that win over `given` where both match: longest prefix, then narrower scope, on a tie block.
 pub(super) fn overridden_by(given: &ActiveOrder, in_force: &[ActiveOrder]) -> Vec<String> {
-    in_force
+    if matches!(given.rule, OrderRule::InternationalOff | OrderRule::Shield) {
+        return Vec::new();
+    }
+    let switched = |other: &&ActiveOrder| other.rule == OrderRule::InternationalOff && given.rule == OrderRule::Allow;
+    let switched = in_force.iter().filter(switched).map(|other| {
+        format!(
+            "order {} ({}, {}) for whatever leaves the country; tollgate undo {}",
+            other.number,
+            other.action(),
+            other.scope,
+            other.number
+        )
+    });
+    let narrower = in_force
         .iter()
         .filter(|other| other.number != given.number && other.rule != given.rule)
+        .filter(|other| matches!(other.rule, OrderRule::Block | OrderRule::Allow))
         .filter(|other| other.what.iter().any(|theirs| given.what.iter().any(|ours| wins(other, theirs, given, ours))))
         .map(|other| {
             let what: Vec<String> = other.what.iter().map(ToString::to_string).collect();
@@ -127,14 +142,17 @@ pub(super) fn overridden_by(given: &ActiveOrder, in_force: &[ActiveOrder]) -> Ve
                 other.scope,
                 other.number
             )
-        })
-        .collect()
+        });
+    switched.chain(narrower).collect()
 }
 
 /// What wins over every order of this kind.
 pub(super) const fn always_wins(rule: OrderRule) -> &'static str {
     match rule {
         OrderRule::Block => "emergency calls: they pass whatever an order says",
+        OrderRule::Monitor => "whatever stops the call: it only counts those that go on",
+        OrderRule::Shield => "nothing: it stands above every order; emergency calls and what ends a call pass",
+        OrderRule::InternationalOff => "nothing but what it excepts itself: no allow, of an order or of the file",
         OrderRule::Allow => "limits, bans and suspensions: an allow lifts a destination rule, never these",
     }
 }

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use crate::{
     config::{Answer, Config, Imported, Limit, Profile, Scheduled, Trunk},
     control::{protocol::ListKind, views::ListView},
-    daemon::CallState,
+    daemon::{CallState, OrderRule},
     orders::{Action, Order, Scope},
+    policy,
     what::What,
 };
 
@@ -93,11 +94,17 @@ fn of_order(order: &Order) -> Vec<ListView> {
     let Action::Rule(rule, what) = &order.action else {
         return Vec::new();
     };
-    what.iter()
-        .map(|what| ListView {
-            kind: kind_of(what).into(),
+    let off = *rule == OrderRule::InternationalOff;
+    let classes = Class::ALL.into_iter().filter(|class| off && policy::leaves(*class)).map(What::Class);
+    let switched = classes.map(|class| (class, rule.as_str()));
+    let rule_name = if *rule == OrderRule::Monitor { "monitor" } else { rule.as_str() };
+    let named = what.iter().map(|what| (what.clone(), if off { "except" } else { rule_name }));
+    switched
+        .chain(named)
+        .map(|(what, action)| ListView {
+            kind: kind_of(&what).into(),
             value: what.to_string(),
-            action: rule.as_str().into(),
+            action: action.into(),
             profile: match &order.scope {
                 Scope::Site => None,
                 Scope::Profile(name) => Some(name.clone()),

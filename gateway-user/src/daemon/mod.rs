@@ -10,6 +10,7 @@ mod mask;
 mod past;
 mod reload;
 mod run;
+mod switch;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub use former::forget as forget_former;

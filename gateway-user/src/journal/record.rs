@@ -136,6 +136,8 @@ pub enum ChangeKind {
     Expired,
     /// Nothing is filtered any more.
     Detach,
+    /// What is in force was tried, and does otherwise than it must.
+    SelfTest,
 }
 
 impl ChangeKind {
@@ -150,6 +152,7 @@ impl ChangeKind {
             Self::Undo => "undo",
             Self::Expired => "expired",
             Self::Detach => "detach",
+            Self::SelfTest => "self-test",
         }
     }
 }

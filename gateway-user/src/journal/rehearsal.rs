@@ -80,8 +80,10 @@ pub fn rehearsal(
 /// Whether the verdict of a call would have been another, if the order had decided.
 fn changes(rule: OrderRule, decision: &Decision) -> bool {
     match rule {
-        OrderRule::Block => !decision.stopped() && decision.class != Class::Emergency.as_str(),
+        OrderRule::Block | OrderRule::Monitor => !decision.stopped() && decision.class != Class::Emergency.as_str(),
         OrderRule::Allow => !decision.passed() && lifted(decision),
+        // They are not rehearsed.
+        OrderRule::InternationalOff | OrderRule::Shield => false,
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
     doctor::{Grade, kernel},
 };
 
+/// Limiter cells of the self-test, whose sources are few.
+const PROVED_CELLS: u32 = 4096;
+/// Octets of its rings, which nobody reads: one page, the least that a ring has.
+const PROVED_RING: u32 = 4096;
 /// Lines of the verifier's log that are shown.
 const LOG_LINES: usize = 12;
 
@@ -25,6 +29,8 @@ pub(super) enum Use<'a> {
     Filter(&'a Path),
     /// Test runs: the state is its own, clock and interface come with the frame.
     Probe,
+    /// The self-test of the daemon: test runs, with room for few sources, since it stays loaded.
+    Proof,
     /// Measurements: as for filtering, but the state is its own and ends with it.
     Measure,
 }
@@ -53,8 +59,14 @@ pub(super) fn open(object: &[u8], usage: Use<'_>) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
     // Nothing in the object depends on the kernel's types, and reading those takes long.
     loader.btf(None);
-    let probe = u32::from(matches!(usage, Use::Probe));
+    let probe = u32::from(matches!(usage, Use::Probe | Use::Proof));
     loader.override_global("PROBE", &probe, true);
+    if matches!(usage, Use::Proof) {
+        loader.map_max_entries("LIMITS", PROVED_CELLS);
+        for ring in ["EVENTS", "EVENTS_OWN"] {
+            loader.map_max_entries(ring, PROVED_RING);
+        }
+    }
     if let Use::Filter(maps) = usage {
         for name in KEPT {
             loader.map_pin_path(name, maps.join(name));

@@ -53,6 +53,7 @@ use crate::{
     },
     doctor::rtnetlink::{self, Link},
     policy::{self, Compiler, PolicyImage},
+    selftest::{self, SelfTest},
 };
 
 /// How often the interfaces are looked at: one that went and came back is filtered again.
@@ -74,6 +75,8 @@ pub struct Kernel {
     in_force: InForce,
     /// The rules before those in force, until the events that they decided are read.
     former: Option<Rules>,
+    /// The filter once more, for the self-test: it gets each image before the one that is attached does.
+    proof: Probe,
     mended: Instant,
     tidied: Instant,
 }
@@ -97,14 +100,17 @@ impl Kernel {
         let generation = 1;
         let mut compiler = Compiler::default();
         let (image, warnings) = compiler.compile(config, orders, &indices(&links, &[]), generation)?;
-        prove(&image.cells, &golden::golden(&image))?;
+        let written = Prepared::new(&image.cells)?;
+        let mut proof = Probe::proving(&written)?;
+        prove_by(&mut proof, &golden::golden(&image))?;
+        spared(&mut proof, config, orders)?;
 
         let object = object::plain()?;
         let pins = Pins::open(pin_dir)?;
         let maps = pins.maps(&Schema::of(&object)?)?;
         let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
         let since = Timestamp::now();
-        image::install(&mut ebpf, &image.cells)?;
+        written.put(&mut ebpf)?;
         calls::key(&mut ebpf)?;
         pins.keep_tables(&ebpf)?;
         let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
@@ -131,6 +137,7 @@ impl Kernel {
             compiler,
             in_force,
             former: None,
+            proof,
             mended,
             tidied: mended,
         };
@@ -258,6 +265,9 @@ impl Gateway for Kernel {
         let generation = self.in_force.image.generation.wrapping_add(1);
         let compiler = self.compiler.get_mut();
         let (image, warnings) = compiler.compile(config, orders, &indices(&links, &self.attached), generation)?;
+        let written = Prepared::new(&image.cells)?;
+        self.proof.set_image(&written)?;
+        spared(&mut self.proof, config, orders)?;
         let before = self.attached.clone();
         let mut after = self.attach_missing(&interfaces, &links)?;
         // What is away stays known, so that it is filtered again once it is back.
@@ -272,7 +282,7 @@ impl Gateway for Kernel {
                 .collect::<Vec<_>>(),
         );
         let ebpf = self.trace.as_mut().map_or(&mut self.ebpf, Trace::ebpf);
-        if let Err(error) = image::install(ebpf, &image.cells) {
+        if let Err(error) = written.put(ebpf) {
             for attached in after.iter().filter(|attached| !before.contains(attached)) {
                 take_back(ebpf, attached, &before);
             }
@@ -351,6 +361,11 @@ impl Gateway for Kernel {
 
     fn events_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.events.fd())
+    }
+
+    fn self_test(&mut self) -> Result<SelfTest> {
+        // Its slot has the image in force, since that was tried before it was attached.
+        selftest::whole(&mut self.proof, &self.in_force.rules.config, &self.in_force.rules.orders)
     }
 
     fn explain(&self, input: &str, from: Option<IpAddr>) -> Result<Explanation> {
@@ -435,7 +450,25 @@ fn indices(links: &[Link], attached: &[Attached]) -> HashMap<String, u32> {
 /// Proves that this kernel runs the filter as the host does: judges the frames one after the other under the policy of
 /// `cells`, and refuses any difference.
 pub fn prove(cells: &[u64], golden: &[Golden]) -> Result<()> {
-    let mut probe = Probe::new(cells)?;
+    prove_by(&mut Probe::new(cells)?, golden)
+}
+
+/// Refuses an image, which `probe` has, under which an emergency call of somebody whom the site vouches for does not pass.
+pub fn spared(probe: &mut Probe, config: &Config, orders: &[ActiveOrder]) -> Result<()> {
+    let found = selftest::emergency(probe, config, orders).context("the policy cannot be tried on emergency calls")?;
+    tracing::debug!(calls = found.emergency, took = ?found.took, "emergency calls tried");
+    ensure!(
+        found.is_good(),
+        "{} of {} emergency calls would not pass, so nothing was changed: {}. If no entry or order named here explains it, \
+         report this",
+        found.wrong,
+        found.emergency,
+        found.failures.join("; ")
+    );
+    Ok(())
+}
+
+fn prove_by(probe: &mut Probe, golden: &[Golden]) -> Result<()> {
     for (number, frame) in golden.iter().enumerate() {
         let judged = probe.judge(&frame.frame, frame.side, frame.ifindex, frame.now_ns)?;
         if comparable(judged) != comparable(frame.judged) {

@@ -19,7 +19,7 @@ use gateway_common::{
 
 use super::{
     counters,
-    image::{self, Slot},
+    image::{Prepared, Slot},
     load, object,
 };
 use crate::{config::Role, engine::Engine};
@@ -47,14 +47,23 @@ pub struct Probe {
 impl Probe {
     /// Loads the filter anew, under a policy image.
     pub fn new(cells: &[u64]) -> Result<Self> {
+        Self::open(&Prepared::new(cells)?, load::Use::Probe)
+    }
+
+    /// Loads the filter anew for the self-test of the daemon, under an image that is written already.
+    pub(super) fn proving(image: &Prepared) -> Result<Self> {
+        Self::open(image, load::Use::Proof)
+    }
+
+    fn open(image: &Prepared, usage: load::Use<'_>) -> Result<Self> {
         load::check_kernel()?;
         let object = object::plain()?;
-        let mut ebpf = load::open(&object, load::Use::Probe)?;
+        let mut ebpf = load::open(&object, usage)?;
         for role in [Role::Wan, Role::Lan] {
             // The program for several buffers takes short frames too.
             load::program(&mut ebpf, load::program_name(role, true))?;
         }
-        image::install(&mut ebpf, cells)?;
+        image.put(&mut ebpf)?;
         let cpus = nr_cpus().map_err(|(path, error)| anyhow!("cannot count the CPUs by {path}: {error}"))?;
         Ok(Self { ebpf, cpus, data: Vec::new(), ran: false })
     }
@@ -102,7 +111,12 @@ impl Probe {
 
     /// Puts another policy image in force; the state stays.
     pub fn set_policy(&mut self, cells: &[u64]) -> Result<()> {
-        image::install(&mut self.ebpf, cells)
+        self.set_image(&Prepared::new(cells)?)
+    }
+
+    /// Puts an image in force that is written already; the state stays.
+    pub(super) fn set_image(&mut self, image: &Prepared) -> Result<()> {
+        image.put(&mut self.ebpf)
     }
 
     /// Takes the slot, to exchange policies by while frames are judged. [`Probe::set_policy`] has none then.

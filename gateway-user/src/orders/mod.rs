@@ -47,7 +47,7 @@ pub struct Order {
 /// What an order does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Stops or lets pass what it names.
+    /// Stops or lets pass what it names, or switches something.
     Rule(OrderRule, Vec<What>),
     /// Reverses the order with this number.
     Undo(u64),
@@ -73,7 +73,17 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb(), self.what().join(" "))
+        if let Self::Rule(OrderRule::Monitor, what) = self {
+            f.write_str(OrderRule::Block.as_str())?;
+            what.iter().try_for_each(|what| write!(f, " {what}"))?;
+            return f.write_str(" --monitor");
+        }
+        f.write_str(self.verb())?;
+        let excepted = matches!(self, Self::Rule(OrderRule::InternationalOff, what) if !what.is_empty());
+        if excepted {
+            f.write_str(" --except")?;
+        }
+        self.what().iter().try_for_each(|what| write!(f, " {what}"))
     }
 }
 

@@ -27,6 +27,9 @@ struct Record {
 enum Verb {
     Block,
     Allow,
+    InternationalOff,
+    Monitor,
+    Shield,
     Undo,
 }
 
@@ -56,6 +59,9 @@ pub fn encode(order: &Order) -> Result<Vec<u8>, serde_json::Error> {
         verb: match order.action {
             Action::Rule(OrderRule::Block, _) => Verb::Block,
             Action::Rule(OrderRule::Allow, _) => Verb::Allow,
+            Action::Rule(OrderRule::InternationalOff, _) => Verb::InternationalOff,
+            Action::Rule(OrderRule::Monitor, _) => Verb::Monitor,
+            Action::Rule(OrderRule::Shield, _) => Verb::Shield,
             Action::Undo(_) => Verb::Undo,
         },
         what: order.action.what(),
@@ -94,6 +100,9 @@ pub fn decode(octets: &[u8]) -> Result<Order, String> {
     let action = match record.verb {
         Verb::Block => Action::Rule(OrderRule::Block, what()?),
         Verb::Allow => Action::Rule(OrderRule::Allow, what()?),
+        Verb::Monitor => Action::Rule(OrderRule::Monitor, what()?),
+        Verb::Shield => Action::Rule(OrderRule::Shield, what()?),
+        Verb::InternationalOff => Action::Rule(OrderRule::InternationalOff, what()?),
         Verb::Undo => match record.what.as_slice() {
             [target] => Action::Undo(target.parse().map_err(|_parse| format!("`{target}` is no order's number"))?),
             _ => return Err("an undo without the order that it undoes".into()),

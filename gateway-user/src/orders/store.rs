@@ -18,8 +18,8 @@ use super::{Book, Order, record};
 
 /// Name of the store inside the state directory.
 pub const FILE_NAME: &str = "orders.redb";
-/// Version of what the store holds.
-const FORMAT: u64 = 1;
+/// Version of what the store holds. 1 knew `block`, `allow` and `undo` only.
+const FORMAT: u64 = 2;
 /// Orders are few and small; the default cache of redb, 1 GiB, would let a damaged length do harm.
 const CACHE_OCTETS: usize = 4 << 20;
 

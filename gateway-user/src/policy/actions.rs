@@ -9,7 +9,8 @@ use gateway_common::{
 
 use super::{
     base::NEVER,
-    say::{Say, narrower},
+    off::{self, Off},
+    say::{Said, Say},
     scopes::Effective,
 };
 use crate::{
@@ -73,13 +74,19 @@ impl<'a> Rules<'a> {
             Some(range) if self.config.floor && on_floor(range) => Ruling::Block,
             _ => Ruling::None,
         };
-        let order = self.order(effective, class, state, range);
-        Action::new(class as u8, order, floor, file, reason as u8)
+        let said = self.order(effective, class, state, range);
+        let action =
+            Action::new(class as u8, said.ruling(), floor, file, reason as u8).with(counted(said.is_watched()));
+        match off::of(self.orders, effective, self.config, class, |place, order| excepted(place, order, state, range)) {
+            Off::No => action,
+            Off::Elsewhere => action.with(Action::LOOKS_ON),
+            Off::Here => action.with(Action::OFF),
+        }
     }
 
     /// Longest prefix, then the narrower scope, on a tie block.
-    fn order(&self, effective: &Effective, class: Class, state: &State, range: Option<&Range>) -> Ruling {
-        let mut best: Option<(u8, u8, Say)> = None;
+    fn order(&self, effective: &Effective, class: Class, state: &State, range: Option<&Range>) -> Said {
+        let mut said = Said::default();
         for (place, order) in self.orders.iter().enumerate() {
             if !effective.is_in(&order.scope, self.config) {
                 continue;
@@ -91,10 +98,10 @@ impl<'a> Rules<'a> {
                 _ => None,
             });
             if let Some(length) = others.chain(prefix).max() {
-                best = best.max(Some((length, order.scope.narrowness(), order.rule.into())));
+                said.take(order.rule, (length, order.scope.narrowness()));
             }
         }
-        best.map_or(Ruling::None, |(_, _, say)| say.ruling())
+        said
     }
 
     /// What an effective profile does with a class that stands for no number.
@@ -104,15 +111,15 @@ impl<'a> Rules<'a> {
         if matches!(class, Class::None | Class::Emergency) {
             return nothing;
         }
-        let mut order = None;
+        let mut said = Said::default();
         for given in self.orders {
             if effective.is_in(&given.scope, self.config) && given.what.contains(&What::Class(class)) {
-                order = narrower(order, Some((given.scope.narrowness(), given.rule.into())));
+                said.take(given.rule, (0, given.scope.narrowness()));
             }
         }
-        let order = order.map_or(Ruling::None, |(_, say)| say.ruling());
         let (file, reason) = rules.answer(class);
-        let action = Action::new(class as u8, order, Ruling::None, file, reason as u8);
+        let action =
+            Action::new(class as u8, said.ruling(), Ruling::None, file, reason as u8).with(counted(said.is_watched()));
         if rules.profile.class[class as usize] == Answer::AsInternational { action.as_international() } else { action }
     }
 }
@@ -173,6 +180,18 @@ impl<'a> ProfileRules<'a> {
         };
         (ruling, class_reason(class))
     }
+}
+
+/// The flag of what an order only counts.
+const fn counted(watched: bool) -> u64 {
+    if watched { Action::WATCHED } else { 0 }
+}
+
+/// Whether an order that switches international calls off excepts the numbers of a state.
+fn excepted(place: usize, order: &ActiveOrder, state: &State, range: Option<&Range>) -> bool {
+    let country = range.and_then(|range| range.country);
+    state.orders.get(place).copied().flatten().is_some()
+        || order.what.iter().any(|what| matches!(what, What::Country(code) if country == Some(code)))
 }
 
 /// The class of a number of this range, dialled from `region`.

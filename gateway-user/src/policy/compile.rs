@@ -7,7 +7,7 @@ use gateway_common::{
     policy::image::{
         ACTIONS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
         FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
-        REDIRECTS, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -18,15 +18,17 @@ use super::{
     base::{self, Base},
     cells::{Cells, Full},
     limits::{self, parameters},
+    off,
     overlay::{self, Outcomes},
     plan::{self, DialRules},
+    say::Say,
     scopes::{Effective, Effectives},
     short::{Basis, Shorts},
     sources, trie,
 };
 use crate::{
     config::{Config, Mode, Profile, TcpPolicy},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
     numbering,
     orders::Scope,
     what::What,
@@ -291,7 +293,7 @@ fn build(
         let at = PORTS + u32::from(port >> 6);
         cells.set(at, cells.get(at) | 1 << (port & 63));
     }
-    let switches = switches(config);
+    let switches = switches(config, orders);
     cells.set(SWITCHES, switches);
     // The trie is in the digest already: that of the lists, and how orders changed it.
     cells.digest(0, BODY, &mut digest);
@@ -301,7 +303,7 @@ fn build(
     Ok(PolicyImage { cells: cells.into_inner(), prefixes: base.prefixes + gained, hash, generation })
 }
 
-fn switches(config: &Config) -> u64 {
+fn switches(config: &Config, orders: &[ActiveOrder]) -> u64 {
     [
         (config.mode == Mode::Enforce, ENFORCE),
         (config.floor, FLOOR),
@@ -309,6 +311,7 @@ fn switches(config: &Config) -> u64 {
         (config.sip.called_party, CALLED_PARTY),
         (config.sip.tcp == TcpPolicy::Deny, TCP_DENY),
         (config.sip.tcp == TcpPolicy::Pass, TCP_PASS),
+        (orders.iter().any(|order| order.rule == OrderRule::Shield), SHIELD),
     ]
     .into_iter()
     .fold(0, |all, (on, switch)| if on { all | switch } else { all })
@@ -330,7 +333,7 @@ fn own(cells: &Cells, config: &Config, profile: &Profile, root: u32) -> (u64, u6
 
 fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, profile: &Profile) -> DialRules {
     let mut rules = DialRules::default();
-    for (list, say) in [(&profile.block, super::say::Say::Block), (&profile.allow, super::say::Say::Allow)] {
+    for (list, say) in [(&profile.block, Say::Block), (&profile.allow, Say::Allow)] {
         for entry in list {
             if let What::Dial(keys) = &entry.what {
                 rules.file(keys, say);
@@ -345,9 +348,12 @@ fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, pr
     for order in orders.iter().filter(|order| effective.is_in(&order.scope, config)) {
         for what in &order.what {
             if let What::Dial(keys) = what {
-                rules.order(keys, order.scope.narrowness(), order.rule.into());
+                rules.order(keys, order.scope.narrowness(), order.rule);
             }
         }
+    }
+    if off::holds(orders, effective, config) {
+        rules.look_on();
     }
     rules
 }

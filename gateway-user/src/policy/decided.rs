@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use gateway_common::{
-    Class, Reason,
+    Class, Reason, Verdict,
     judged::{Judged, Who},
 };
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{Answer, Config, Limit, LimitKey, Profile, Rate},
-    daemon::{ActiveOrder, Decided},
+    daemon::{ActiveOrder, Decided, OrderRule},
     numbering,
 };
 
@@ -29,8 +29,15 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
         _ => judged.e164().map(char::from).collect(),
     };
     let called = Called { class: judged.class(), dialled: &dialled, digits: &digits, profile, from: Some(from) };
+    let switched_off = || {
+        let order = called.switched_off(orders)?;
+        Some((order.number, format!("order {}: {} ({})", order.number, order.action(), order.scope)))
+    };
     let by_order = || {
-        let (order, what) = called.deciding_order(orders)?;
+        let (order, what) = match judged.verdict() {
+            Verdict::WouldDrop => called.watching_order(orders)?,
+            Verdict::Pass | Verdict::Drop | Verdict::Reject => called.deciding_order(orders)?,
+        };
         Some((order.number, format!("order {}: {} {what} ({})", order.number, order.rule.as_str(), order.scope)))
     };
     let reason = judged.reason();
@@ -39,6 +46,12 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
         Reason::Inbound => found.rule = trunk(config, from).map(|name| format!("trunk.{name}: an inbound call")),
         Reason::Emergency | Reason::Unreadable | Reason::AmbiguousTarget => {
             found.rule = Some(reason.meaning().trim().into());
+        }
+        Reason::InternationalOff => (found.order, found.rule) = switched_off().unzip(),
+        Reason::Shield => {
+            let order = orders.iter().find(|order| order.rule == OrderRule::Shield);
+            (found.order, found.rule) =
+                order.map(|order| (order.number, format!("order {}: {}", order.number, order.action()))).unzip();
         }
         Reason::Order => (found.order, found.rule) = by_order().unzip(),
         Reason::Floor => found.rule = Some(floor(&digits)),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Config, Imported, Mode, Scheduled},
-    daemon::{ActiveOrder, ExplainStep, Explanation},
+    daemon::{ActiveOrder, ExplainStep, Explanation, OrderRule},
     engine::host::HostEngine,
     numbering, replay,
     what::What,
@@ -120,6 +120,8 @@ impl Call<'_> {
             ("source", self.source()),
             ("dialled string", self.dialled()),
             ("emergency", self.emergency()),
+            ("shield", self.shield()),
+            ("kill switch", self.kill_switch()),
             ("orders", self.order()),
             ("floor", self.floor()),
             ("policy file", self.file()),
@@ -136,6 +138,8 @@ impl Call<'_> {
         match self.judged.reason() {
             Reason::Inbound => "source",
             Reason::Emergency => "emergency",
+            Reason::Shield => "shield",
+            Reason::InternationalOff => "kill switch",
             Reason::Order => "orders",
             Reason::Allowed if self.called.deciding_order(self.orders).is_some() => "orders",
             Reason::Floor => "floor",
@@ -194,7 +198,43 @@ impl Call<'_> {
         "no".to_owned()
     }
 
+    fn shield(&self) -> String {
+        match self.orders.iter().find(|order| order.rule == OrderRule::Shield) {
+            Some(order) if self.judged.who() == Who::Unproved => format!(
+                "order {}: shield on, in either mode: sources that nobody knows start nothing; tollgate undo {} takes it back",
+                order.number, order.number
+            ),
+            Some(order) => format!("up by order {}, and not for this source", order.number),
+            None => "down".to_owned(),
+        }
+    }
+
+    fn kill_switch(&self) -> String {
+        if let Some(order) = self.called.switched_off(self.orders) {
+            let (number, scope) = (order.number, &order.scope);
+            return format!(
+                "order {number}: {} ({scope}), in either mode, above every other order; tollgate undo {number} takes it back",
+                order.action()
+            );
+        }
+        if self.orders.iter().any(|order| order.rule == OrderRule::InternationalOff) {
+            "international calls are off, and that does not concern it".to_owned()
+        } else {
+            "international calls are not switched off".to_owned()
+        }
+    }
+
     fn order(&self) -> String {
+        let counts = match self.called.watching_order(self.orders) {
+            Some((order, what)) => {
+                format!("; order {} counts it: block {what} --monitor ({})", order.number, order.scope)
+            }
+            None => String::new(),
+        };
+        format!("{}{counts}", self.acting_order())
+    }
+
+    fn acting_order(&self) -> String {
         match self.called.deciding_order(self.orders) {
             Some((order, what)) => {
                 let (number, verb, scope) = (order.number, order.rule.as_str(), &order.scope);

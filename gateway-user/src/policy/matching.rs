@@ -4,10 +4,10 @@ use std::{borrow::Cow, net::IpAddr};
 
 use gateway_common::Class;
 
-use super::say::Say;
+use super::{leaves, say::Say};
 use crate::{
     config::{Config, Entry, Profile},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
     numbering,
     orders::Scope,
     what::What,
@@ -65,15 +65,20 @@ impl Called<'_> {
         heaviest(weighed).map(|((_, _, say), entry)| (say, entry))
     }
 
-    /// The order that decides, of the kind that `of` picks, and what of it matches.
-    pub(super) fn order<'o>(
+    /// The order that decides, of those that act or those that count, about the things that `of` picks; and what of it
+    /// matches.
+    fn order<'o>(
         &self,
         orders: &'o [ActiveOrder],
+        kind: OrderRule,
         of: impl Fn(&What) -> bool,
     ) -> Option<(&'o ActiveOrder, &'o What)> {
-        let named = orders.iter().flat_map(|order| order.what.iter().map(move |what| (order, what)));
+        let counts = kind == OrderRule::Monitor;
+        let orders = orders.iter().filter(|order| (order.rule == OrderRule::Monitor) == counts);
+        let named = orders.flat_map(|order| order.what.iter().map(move |what| (order, what)));
         let weighed = named.filter(|(order, what)| of(what) && self.is_in(&order.scope)).filter_map(|(order, what)| {
-            let weight = (self.length(what)?, order.scope.narrowness(), Say::from(order.rule));
+            let say = Say::of(order.rule).or((order.rule == OrderRule::Monitor).then_some(Say::Block))?;
+            let weight = (self.length(what)?, order.scope.narrowness(), say);
             Some((weight, (order, what)))
         });
         heaviest(weighed).map(|(_, found)| found)
@@ -81,10 +86,31 @@ impl Called<'_> {
 
     /// The order on the number, or else on its source, and what of it matches.
     pub(super) fn deciding_order<'o>(&self, orders: &'o [ActiveOrder]) -> Option<(&'o ActiveOrder, &'o What)> {
-        let number = self.order(orders, |what| matches!(what, What::Dial(_)));
-        let number = number
-            .or_else(|| self.order(orders, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_))));
-        number.or_else(|| self.order(orders, |what| matches!(what, What::Source(_))))
+        self.deciding(orders, OrderRule::Block)
+    }
+
+    /// The order that decides among those that act, or among those that count.
+    fn deciding<'o>(&self, orders: &'o [ActiveOrder], kind: OrderRule) -> Option<(&'o ActiveOrder, &'o What)> {
+        let number = self.order(orders, kind, |what| matches!(what, What::Dial(_)));
+        let number = number.or_else(|| {
+            self.order(orders, kind, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_)))
+        });
+        number.or_else(|| self.order(orders, kind, |what| matches!(what, What::Source(_))))
+    }
+
+    /// The order that counts the call as one that it would stop, and what of it matches.
+    pub(super) fn watching_order<'o>(&self, orders: &'o [ActiveOrder]) -> Option<(&'o ActiveOrder, &'o What)> {
+        self.deciding(orders, OrderRule::Monitor)
+    }
+
+    /// The order that switches international calls off for the call.
+    pub(super) fn switched_off<'o>(&self, orders: &'o [ActiveOrder]) -> Option<&'o ActiveOrder> {
+        let excepts = |order: &ActiveOrder| order.what.iter().any(|what| self.names(what));
+        let mut holding = orders
+            .iter()
+            .filter(|order| order.rule == OrderRule::InternationalOff && self.is_in(&order.scope))
+            .filter(|order| leaves(self.class) && !excepts(order));
+        holding.next()
     }
 
     fn is_in(&self, scope: &Scope) -> bool {
@@ -121,7 +147,7 @@ pub(super) fn suspected_by(dialled: &str, named: impl Fn(&str) -> bool) -> Strin
 }
 
 /// The profile whose network is nearest around the source.
-pub(super) fn profile_of(config: &Config, from: Option<IpAddr>) -> Option<&Profile> {
+pub(crate) fn profile_of(config: &Config, from: Option<IpAddr>) -> Option<&Profile> {
     let width = |profile: &Profile| {
         let around = profile.sources.iter().filter(|network| from.is_some_and(|from| network.contains(from)));
         around.map(|network| network.prefix_len).max()

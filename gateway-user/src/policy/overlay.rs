@@ -107,7 +107,8 @@ fn said(orders: &[ActiveOrder]) -> BTreeMap<Digits, Said> {
         for what in &order.what {
             if let What::Prefix(digits) = what {
                 let digits = Digits::new(digits);
-                said.entry(digits).or_default().push((place, (digits.len() as u8, order.rule.into())));
+                let say = Say::of(order.rule).unwrap_or(Say::Allow);
+                said.entry(digits).or_default().push((place, (digits.len() as u8, say)));
             }
         }
     }

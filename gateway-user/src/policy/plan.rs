@@ -10,10 +10,11 @@ use gateway_common::{
 use super::{
     automaton::{Codes, States},
     cells::{Cells, Full},
-    say::{Say, narrower},
+    say::{Said, Say},
 };
 use crate::{
     config::Profile,
+    daemon::OrderRule,
     numbering::{self, Region},
 };
 
@@ -170,12 +171,14 @@ pub(super) fn world(cells: &mut Cells, states: &mut States) -> Result<u64, Full>
 #[derive(Default)]
 pub(super) struct DialRules {
     rules: BTreeMap<Vec<u8>, Rule>,
+    looks_on: bool,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Rule {
     file: Option<Say>,
-    order: Option<(u8, Say)>,
+    order: Said,
+    flags: u64,
 }
 
 impl DialRules {
@@ -184,15 +187,20 @@ impl DialRules {
         rule.file = rule.file.max(Some(say));
     }
 
-    pub(super) fn order(&mut self, keys: &str, narrowness: u8, say: Say) {
-        let rule = self.rules.entry(symbols(keys)).or_default();
-        rule.order = narrower(rule.order, Some((narrowness, say)));
+    pub(super) fn order(&mut self, keys: &str, narrowness: u8, rule: OrderRule) {
+        self.rules.entry(symbols(keys)).or_default().order.take(rule, (keys.len() as u8, narrowness));
+    }
+
+    /// The number behind what is dialled is looked at all the same, since it may be switched off.
+    pub(super) const fn look_on(&mut self) {
+        self.looks_on = true;
     }
 
     /// Puts the rules into the image; returns the start state, 0 where there are none.
     pub(super) fn put(&self, cells: &mut Cells, states: &mut States) -> Result<u64, Full> {
         let rules: Vec<(&[u8], Rule)> = self.rules.iter().map(|(keys, rule)| (keys.as_slice(), *rule)).collect();
-        Ok(put_rules(cells, states, &rules, 0, Rule::default())? as u64)
+        let flags = if self.looks_on { Action::LOOKS_ON } else { 0 };
+        Ok(put_rules(cells, states, &rules, 0, Rule { flags, ..Rule::default() })? as u64)
     }
 }
 
@@ -218,7 +226,8 @@ fn put_rules(
         let (same, others) = rest.split_at(rest.partition_point(|(keys, _)| keys.get(depth) <= Some(&symbol)));
         rest = others;
         let own = same.first().filter(|(keys, _)| keys.len() == depth + 1).map_or(Rule::default(), |(_, rule)| *rule);
-        let rule = Rule { file: own.file.or(above.file), order: own.order.or(above.order) };
+        let order = own.order.within(above.order);
+        let rule = Rule { file: own.file.or(above.file), order, flags: above.flags };
         let next = put_rules(cells, states, same, depth + 1, rule)?;
         state[symbol as usize & 15] = rule.action() << 32 | next as u64;
     }
@@ -227,11 +236,18 @@ fn put_rules(
 
 impl Rule {
     fn action(self) -> u64 {
-        if self.file.is_none() && self.order.is_none() {
+        if self.file.is_none() && self.order.is_nothing() {
             return 0;
         }
-        let order = self.order.map_or(Ruling::None, |(_, say)| say.ruling());
+        let order = self.order.ruling();
+        let mut flags = self.flags;
+        if self.order.is_watched() {
+            flags |= Action::WATCHED;
+        }
+        if self.file.is_none() && order == Ruling::None {
+            flags |= Action::LOOKS_ON;
+        }
         let file = self.file.map_or(Ruling::None, Say::ruling);
-        Action::new(Class::Unknown as u8, order, Ruling::None, file, Reason::BlockedPrefix as u8).0
+        Action::new(Class::Unknown as u8, order, Ruling::None, file, Reason::BlockedPrefix as u8).with(flags).0
     }
 }

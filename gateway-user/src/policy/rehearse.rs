@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{matching::profile_of, say::Say};
 use crate::{
     config::{Config, Profile},
-    daemon::{ActiveOrder, Readable},
+    daemon::{ActiveOrder, OrderRule, Readable},
     numbering,
     orders::Scope,
     what::What,
@@ -61,7 +61,7 @@ pub fn rehearse(config: &Config, others: &[ActiveOrder], order: &ActiveOrder, ca
             .filter(|(_, what)| tier(what))
             .filter_map(|(given, what)| {
                 let (sure, length) = matched(what, call)?;
-                let weight = (length, given.scope.narrowness(), Say::from(given.rule));
+                let weight = (length, given.scope.narrowness(), acts(given, order)?);
                 Some(Match { sure, weight, ours: std::ptr::eq(given, order) })
             })
             .collect();
@@ -79,6 +79,12 @@ pub fn rehearse(config: &Config, others: &[ActiveOrder], order: &ActiveOrder, ca
         }
     }
     Grip::No
+}
+
+/// What an order says; the one that is tried, as if it acted.
+fn acts(given: &ActiveOrder, tried: &ActiveOrder) -> Option<Say> {
+    let counts = given.rule == OrderRule::Monitor && std::ptr::eq(given, tried);
+    Say::of(given.rule).or(counts.then_some(Say::Block))
 }
 
 fn is_in(scope: &Scope, profile: &Profile, from: IpAddr) -> bool {

@@ -11,6 +11,47 @@ pub(super) enum Say {
     Block,
 }
 
+/// How an order weighs among those that match the same call: digits of the prefix, how narrow the scope is.
+pub(super) type Rank = (u8, u8);
+
+/// What orders say of one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    rule: Option<(Rank, Say)>,
+    watch: Option<Rank>,
+}
+
+impl Said {
+    /// An order says this; of two the longer prefix holds, then the narrower scope, on a tie block.
+    pub(super) fn take(&mut self, rule: OrderRule, rank: Rank) {
+        match Say::of(rule) {
+            Some(say) => self.rule = self.rule.max(Some((rank, say))),
+            None if rule == OrderRule::Monitor => self.watch = self.watch.max(Some(rank)),
+            None => {}
+        }
+    }
+
+    /// What acts.
+    pub(super) fn ruling(self) -> Ruling {
+        self.rule.map_or(Ruling::None, |(_, say)| say.ruling())
+    }
+
+    /// Whether an order that only counts would have won as a block. It takes nothing from one that acts.
+    pub(super) fn is_watched(self) -> bool {
+        self.watch.is_some_and(|watch| self.rule.is_none_or(|(rank, say)| say == Say::Allow && watch >= rank))
+    }
+
+    /// What is said of a longer head of the same string: what it lacks, the shorter one has.
+    pub(super) fn within(self, above: Self) -> Self {
+        Self { rule: self.rule.or(above.rule), watch: self.watch.or(above.watch) }
+    }
+
+    /// Whether nothing is said.
+    pub(super) const fn is_nothing(self) -> bool {
+        self.rule.is_none() && self.watch.is_none()
+    }
+}
+
 impl Say {
     pub(super) const fn ruling(self) -> Ruling {
         match self {
@@ -20,16 +61,13 @@ impl Say {
     }
 }
 
-impl From<OrderRule> for Say {
-    fn from(rule: OrderRule) -> Self {
+impl Say {
+    /// What an order says of what it names; `None` for those that stand above single numbers.
+    pub(super) const fn of(rule: OrderRule) -> Option<Self> {
         match rule {
-            OrderRule::Allow => Self::Allow,
-            OrderRule::Block => Self::Block,
+            OrderRule::Allow => Some(Self::Allow),
+            OrderRule::Block => Some(Self::Block),
+            OrderRule::InternationalOff | OrderRule::Monitor | OrderRule::Shield => None,
         }
     }
-}
-
-/// Of two on the same prefix, each with how narrow its scope is: the narrower, on a tie block.
-pub(super) fn narrower(a: Option<(u8, Say)>, b: Option<(u8, Say)>) -> Option<(u8, Say)> {
-    a.max(b)
 }

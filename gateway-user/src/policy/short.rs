@@ -72,7 +72,7 @@ impl Basis<'_> {
             return NOTHING;
         };
         let (action, vector) = (Action(*action), Vector(*vector));
-        let blocks = number != 0 && action.blocks() && vector.min() <= MOST;
+        let blocks = number != 0 && action.blocks() && !action.looks_on() && vector.min() <= MOST;
         let answer = Short::new(action, vector.country(), vector.min().max(digits.len() as u32));
         [if blocks { answer.0 } else { 0 }, u64::from(below)]
     }

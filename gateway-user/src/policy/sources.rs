@@ -9,12 +9,12 @@ use gateway_common::policy::image::{Ruling, SourceEntry};
 
 use super::{
     cells::{Cells, Full},
-    say::{Say, narrower},
+    say::Said,
     scopes::{Effectives, source_scopes},
 };
 use crate::{
     config::{Config, Network},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
     orders::Scope,
     what::What,
 };
@@ -25,7 +25,7 @@ struct Facts {
     profile: Option<usize>,
     trunk: Option<u8>,
     scope: bool,
-    orders: Vec<(Scope, Say)>,
+    orders: Vec<(Scope, OrderRule)>,
     /// Whether an import names it.
     imported: bool,
 }
@@ -92,7 +92,7 @@ fn facts(config: &Config, orders: &[ActiveOrder]) -> Result<HashMap<Network, Fac
     for order in orders {
         for what in &order.what {
             if let What::Source(network) = what {
-                facts.entry(*network).or_default().orders.push((order.scope.clone(), order.rule.into()));
+                facts.entry(*network).or_default().orders.push((order.scope.clone(), order.rule));
             }
         }
     }
@@ -118,15 +118,17 @@ fn entry(
     let trunk = nearest.and_then(|(_, facts)| facts.trunk).unwrap_or(0);
     let number = effectives.number(profile, scopes)?;
     let effective = effectives.all().get(usize::from(number))?;
-    let order = around.iter().find_map(|(_, facts)| {
-        let said = facts.orders.iter().filter(|(scope, _)| effective.is_in(scope, config));
-        said.map(|(scope, say)| Some((scope.narrowness(), *say))).fold(None, narrower)
-    });
-    let order = order.map_or(Ruling::None, |(_, say)| say.ruling());
+    let mut said = Said::default();
+    for (wide, facts) in &around {
+        for (scope, rule) in facts.orders.iter().filter(|(scope, _)| effective.is_in(scope, config)) {
+            said.take(*rule, (wide.prefix_len, scope.narrowness()));
+        }
+    }
     // Lists of the file name destinations; what it says of a source is the profile, and what imports name.
     let imported = around.iter().any(|(_, facts)| facts.imported);
     let file = if imported && trunk == 0 { Ruling::Block } else { Ruling::None };
-    Some(SourceEntry::new(number, trunk, order, file))
+    let leaf = SourceEntry::new(number, trunk, said.ruling(), file);
+    Some(if said.is_watched() { leaf.watched() } else { leaf })
 }
 
 /// The network of this length around `network`.

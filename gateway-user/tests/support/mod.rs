@@ -12,6 +12,7 @@ use std::{
 };
 
 use gateway_common::{Class, Method, Reason, Verdict, call::State, judged::Who};
+use gateway_user::selftest::SelfTest;
 use gateway_user::{
     config::{self, Config},
     daemon::{
@@ -57,6 +58,7 @@ pub(crate) struct Board {
     pub(crate) detached: bool,
     pub(crate) fail_check: bool,
     pub(crate) fail_apply: bool,
+    pub(crate) fail_self_test: bool,
     pub(crate) events: Vec<Event>,
     pub(crate) now: Option<Timestamp>,
 }
@@ -160,6 +162,12 @@ impl Gateway for Fake {
             rule: Some("tollgate.toml:12".into()),
             steps: vec![ExplainStep { name: "policy".into(), finding: "SL is blocked".into(), decides: true }],
         })
+    }
+
+    fn self_test(&mut self) -> anyhow::Result<SelfTest> {
+        let wrong = u64::from(self.0.lock().unwrap().fail_self_test);
+        let failures = (0..wrong).map(|_| "a call of 192.0.2.66 to +232 passes".into()).collect();
+        Ok(SelfTest { foreign: 500, emergency: 40, wrong, failures, took: std::time::Duration::from_millis(30) })
     }
 
     fn set_trace(&mut self, on: bool) -> anyhow::Result<()> {
