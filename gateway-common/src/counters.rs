@@ -19,8 +19,10 @@ const BY_COUNTRY: usize = BY_REASON + SIDES * REASONS * VERDICTS;
 const BY_METHOD: usize = BY_COUNTRY + COUNTRIES * VERDICTS;
 /// Events that were sampled out, or found the ring buffer full.
 pub const EVENTS_LOST: usize = BY_METHOD + METHODS;
+/// Calls that a limit by windows did not count, since no cell was free.
+pub const CELLS_FULL: usize = EVENTS_LOST + 1;
 /// First of the two words by which the kernel samples events: they stand with the counters, so that one lookup finds both.
-pub const SAMPLER: usize = EVENTS_LOST + 1;
+pub const SAMPLER: usize = CELLS_FULL + 1;
 /// How many words there are.
 pub const COUNTERS: usize = SAMPLER + 2;
 

@@ -41,6 +41,8 @@ pub struct Judged {
     pub source: Addr,
     /// The dialled string.
     pub dialled: [u8; DIALLED],
+    /// A digest of the line: who a trunk or lan source says that it is; 0 where that is not known.
+    pub line: u64,
 }
 
 /// Who asks.
@@ -77,7 +79,7 @@ impl Who {
 }
 
 /// Octets of a [`Judged`].
-pub const JUDGED: usize = 48 + DIALLED;
+pub const JUDGED: usize = 48 + DIALLED + 8;
 
 const _: () = assert!(size_of::<Judged>() == JUDGED, "Judged has padding that nobody named");
 
@@ -100,6 +102,7 @@ impl Judged {
         time: 0,
         source: Addr { hi: 0, lo: 0 },
         dialled: [0; DIALLED],
+        line: 0,
     };
 
     /// The record in these octets, as the kernel wrote it; `None` if they are too few.
@@ -115,7 +118,8 @@ impl Judged {
         let (time, rest) = rest.split_first_chunk()?;
         let (hi, rest) = rest.split_first_chunk()?;
         let (lo, rest) = rest.split_first_chunk()?;
-        let (dialled, _) = rest.split_first_chunk()?;
+        let (dialled, rest) = rest.split_first_chunk()?;
+        let (line, _) = rest.split_first_chunk()?;
         let ([verdict, reason, method, class], [dialled_len, e164_at], [who, differs]) = (*head, *lens, *who);
         Some(Self {
             verdict,
@@ -134,6 +138,7 @@ impl Judged {
             time: u64::from_ne_bytes(*time),
             source: Addr { hi: u64::from_ne_bytes(*hi), lo: u64::from_ne_bytes(*lo) },
             dialled: *dialled,
+            line: u64::from_ne_bytes(*line),
         })
     }
 

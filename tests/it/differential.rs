@@ -13,7 +13,7 @@ use std::{
 use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_tests::{
     capability::require_kernel,
-    differential::{Pair, busy_policy, denying_policy, monitor_policy, run},
+    differential::{Pair, busy_policy, denying_policy, monitor_policy, monitored_windows_policy, run, windows_policy},
     packet::Frame,
 };
 use gateway_user::{
@@ -29,8 +29,15 @@ fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
 }
 
-fn policies() -> [Config; 4] {
-    [evasion_policy(), busy_policy().unwrap(), denying_policy().unwrap(), monitor_policy().unwrap()]
+fn policies() -> [Config; 6] {
+    [
+        evasion_policy(),
+        busy_policy().unwrap(),
+        denying_policy().unwrap(),
+        monitor_policy().unwrap(),
+        windows_policy().unwrap(),
+        monitored_windows_policy().unwrap(),
+    ]
 }
 
 fn messages() -> Vec<(String, Vec<u8>)> {
@@ -135,6 +142,8 @@ fn generated_frames_are_judged_alike() {
         Reason::SiteLimit,
         Reason::EmergencyFlood,
         Reason::Suspicious,
+        Reason::Suspended,
+        Reason::DestinationLimit,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
     }

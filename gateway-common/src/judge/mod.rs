@@ -9,6 +9,7 @@ mod rules;
 mod source;
 mod start_line;
 mod stream;
+mod windows;
 
 use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
@@ -33,11 +34,12 @@ use crate::{
 };
 
 pub use canonical::{Canonical, OCTETS, Packed, refused};
-pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
+pub use limits::{Account, Charge, LIMITS_A_PROFILE, charge, fragment, limit};
 pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;
 pub use source::{Asker, source_entry};
 pub use stream::segment;
+pub use windows::floor;
 
 /// The side a packet came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     record.reserved2 = 0;
     record.time = 0;
     record.source = datagram.src;
+    record.line = 0;
     source
 }
 
@@ -152,19 +155,13 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         return ceiling(env, source, method).unwrap_or_else(|| other(env, source, method));
     }
     let found = call(env, source, matches!(method, Method::Refer), request);
-    if found.stops() {
-        return found.decision();
-    }
-    if found.is_class(Class::Emergency) {
+    if found.is_class(Class::Emergency) && !found.stops() {
         return emergency(env, source);
     }
-    if let Some(refused) = ceiling(env, source, method) {
-        return refused;
+    if found.stops() && !source.asker.is(Who::Lan) {
+        return found.decision();
     }
-    match limits(env, source, method, found.class()) {
-        Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
-        _ => found.decision(),
-    }
+    env.charge(source.profile, source.asker, Account::new(found, source.trunk, datagram.tcp))
 }
 
 /// The message ended before its start line did.

@@ -1,6 +1,9 @@
 //! Limits: how much, for whom.
 
 pub mod gcra;
+pub mod window;
+
+use crate::policy::image::Key;
 
 /// What a limiter cell is kept under: it survives a policy swap, since the limit is named by a hash of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -8,10 +11,20 @@ pub mod gcra;
 pub struct CellKey {
     /// Hash of the limit's name; see [`name_hash`].
     pub limit: u32,
-    /// What `value` is: a [`crate::policy::image::Key`] as its number.
+    /// What `value` is: a [`Key`] as its number, and who asks or which country above it.
     pub kind: u32,
-    /// The source, the network, or 0.
+    /// The source, the network, the line, the country, or 0.
     pub value: u64,
+}
+
+impl CellKey {
+    /// Whether the cell is of the site or of a country. These are kept apart, so that whoever names another line with
+    /// each call cannot keep them from being made.
+    #[inline(always)]
+    pub const fn is_shared(&self) -> bool {
+        let kind = self.kind & 0xff;
+        kind == Key::All as u32 || kind == Key::Site as u32 || kind == Key::Country as u32
+    }
 }
 
 /// Cells of built-in limits, which no file can name: their hash has the lowest bit clear.
@@ -24,6 +37,20 @@ pub const FRAGMENTS_CELL: u32 = 6;
 pub const CONNECTIONS_CELL: u32 = 8;
 /// Connections that were reset a moment ago; `value` is the hash of one.
 pub const RESET_CELL: u32 = 10;
+
+/// What the floor counts: calls to each country, and its breaker.
+pub const FLOOR_CELL: u32 = 12;
+
+/// FNV-1a of a line's name, 64 bits: a digest that the filter and the command line make alike. Never 0, which is no line.
+pub const fn line_digest(name: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut rest = name;
+    while let [first, tail @ ..] = rest {
+        hash = (hash ^ *first as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        rest = tail;
+    }
+    if hash == 0 { 1 } else { hash }
+}
 
 /// FNV-1a of a limit's name, lowest bit set.
 pub const fn name_hash(name: &[u8]) -> u32 {

@@ -17,6 +17,7 @@ mod out;
 mod reload;
 mod replay;
 mod report;
+mod resume;
 pub mod run;
 mod status;
 mod trace;
@@ -69,6 +70,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Block(args) => order::run(OrderRule::Block, args, places, out),
         Command::Allow(args) => order::run(OrderRule::Allow, args, places, out),
         Command::Undo(args) => undo::run(args, places, out),
+        Command::Resume(args) => resume::run(args, places, out),
         Command::Orders(args) => orders::run(*args, places, out),
         Command::List(args) => list::run(*args, places, out),
         Command::Status(args) => status::run(*args, places, out),

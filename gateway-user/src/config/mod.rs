@@ -21,6 +21,7 @@ mod site;
 pub mod snapshot;
 mod syntax;
 mod values;
+mod windows;
 
 use std::{path::Path, sync::Arc};
 

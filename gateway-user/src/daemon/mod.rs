@@ -1,5 +1,6 @@
 //! The daemon: one process that owns the attached filter, the orders and the control socket.
 
+mod cell;
 mod change;
 mod core;
 mod former;
@@ -10,6 +11,8 @@ mod mask;
 mod past;
 mod reload;
 mod run;
+mod standing;
+mod used;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub use former::forget as forget_former;

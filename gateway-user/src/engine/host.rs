@@ -7,7 +7,10 @@ use gateway_common::{
     env::{self, Cells, Env},
     judge::{self, Arrival, Places, Side},
     judged::Judged,
-    limit::{CellKey, gcra},
+    limit::{
+        CellKey, gcra,
+        window::{Answer, How, Ring},
+    },
     policy::{Policy, image::CELLS},
     text::{DIALLED, Steps, Text, WINDOW},
     wire::{self, Datagram, Walk},
@@ -20,12 +23,13 @@ use crate::policy::PolicyImage;
 pub struct HostEngine {
     image: Vec<u64>,
     cells: HashMap<CellKey, u64>,
+    rings: HashMap<CellKey, Ring>,
 }
 
 impl HostEngine {
     /// An engine with fresh limiter cells.
     pub fn new(image: PolicyImage) -> Self {
-        Self { image: image.cells, cells: HashMap::new() }
+        Self { image: image.cells, cells: HashMap::new(), rings: HashMap::new() }
     }
 
     /// Decides about one Ethernet frame; see [`Engine::judge`].
@@ -53,6 +57,7 @@ impl HostEngine {
             whole,
             image: &self.image,
             cells: &mut self.cells,
+            rings: &mut self.rings,
             now,
             dialled: [0; DIALLED],
             judged: Judged::NOTHING,
@@ -88,6 +93,7 @@ impl Engine for HostEngine {
 
     fn reset(&mut self) -> anyhow::Result<()> {
         self.cells.clear();
+        self.rings.clear();
         Ok(())
     }
 }
@@ -98,6 +104,7 @@ struct HostEnv<'a> {
     whole: bool,
     image: &'a [u64],
     cells: &'a mut HashMap<CellKey, u64>,
+    rings: &'a mut HashMap<CellKey, Ring>,
     now: u64,
     dialled: [u8; DIALLED],
     judged: Judged,
@@ -153,6 +160,17 @@ impl Env for HostEnv<'_> {
 
     fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
         env::take(self, key, now, interval, tolerance)
+    }
+
+    fn window(&mut self, key: &CellKey, how: How, now: u64) -> Answer {
+        let mut ring = match self.rings.get(key) {
+            Some(ring) => *ring,
+            None if how.remembers() => Ring::FRESH,
+            None => return Answer::Conforms,
+        };
+        let answer = ring.ask(self, how, now);
+        self.rings.insert(*key, ring);
+        answer
     }
 
     fn places(&mut self) -> &mut Places {

@@ -136,6 +136,12 @@ pub enum ChangeKind {
     Expired,
     /// Nothing is filtered any more.
     Detach,
+    /// A limit or the floor has suspended calls.
+    Suspended,
+    /// A suspension has ended, or was lifted.
+    Resumed,
+    /// Calls went uncounted by limits.
+    Uncounted,
 }
 
 impl ChangeKind {
@@ -150,6 +156,9 @@ impl ChangeKind {
             Self::Undo => "undo",
             Self::Expired => "expired",
             Self::Detach => "detach",
+            Self::Suspended => "suspended",
+            Self::Resumed => "resumed",
+            Self::Uncounted => "uncounted",
         }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{Ebpf, maps::PerCpuArray};
 use gateway_common::{
     Method, Reason, Verdict,
-    counters::{COUNTERS, EVENTS_LOST, by_method, by_reason},
+    counters::{CELLS_FULL, COUNTERS, EVENTS_LOST, by_method, by_reason},
     judge::Side,
 };
 
@@ -39,6 +39,7 @@ pub(super) fn shown(counters: &[u64; COUNTERS]) -> Counters {
             .filter(|cell| cell.1 != 0)
             .collect(),
         events_lost: at(EVENTS_LOST),
+        uncounted: at(CELLS_FULL),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kernel façade: one loaded, attached and pinned instance of the filter. Nothing outside knows how that is done.
 
 mod attach;
+mod cells;
 mod counters;
 mod events;
 mod golden;
@@ -24,8 +25,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::Ebpf;
-use gateway_common::judged::Judged;
+use gateway_common::{
+    judged::Judged,
+    limit::{CellKey, window::Ring},
+};
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 pub use golden::Golden;
 pub use measure::{Measured, Repeated, Told};
@@ -252,6 +257,19 @@ impl Gateway for Kernel {
 
     fn counters(&self) -> Result<Counters> {
         Ok(counters::shown(&*counters::read(&self.ebpf)?))
+    }
+
+    fn cells(&self) -> Result<Vec<(CellKey, Ring)>> {
+        cells::read(&self.ebpf)
+    }
+
+    fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
+        cells::write(&mut self.ebpf, key, ring)
+    }
+
+    fn clock(&self) -> u64 {
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 
     fn interfaces(&self) -> Vec<InterfaceState> {

@@ -15,7 +15,7 @@ static TRACING: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/tollgate-trace.bpfel.o"));
 
 /// The maps that outlive a program: the state of the filter.
-pub(super) const KEPT: [&str; 5] = ["POLICY", "LIMITS", "COUNTERS_MAP", "EVENTS", "EVENTS_OWN"];
+pub(super) const KEPT: [&str; 7] = ["POLICY", "LIMITS", "WINDOWS", "SHARED", "COUNTERS_MAP", "EVENTS", "EVENTS_OWN"];
 
 /// The object that filters.
 pub(super) fn plain() -> Result<Cow<'static, [u8]>> {

@@ -15,7 +15,10 @@ use gateway_common::{
     judged::{JUDGED, Judged},
 };
 
-use super::{counters, image, load, object};
+use super::{
+    cells::{CELL, SHARED, WINDOWS},
+    counters, image, load, object,
+};
 use crate::{config::Role, engine::Engine};
 
 /// Octets in front of the frame: clock, interface, padding.
@@ -104,11 +107,9 @@ impl Probe {
         if !self.ran {
             return Ok(());
         }
-        let limits = self.ebpf.map_mut("LIMITS").ok_or_else(|| anyhow!("the BPF object has no map LIMITS"))?;
-        let mut limits: HashMap<_, [u8; 16], u64> = limits.try_into()?;
-        let keys: Vec<[u8; 16]> = limits.keys().collect::<Result<_, _>>().context("cannot list the limiter cells")?;
-        for key in keys {
-            limits.remove(&key).context("cannot remove a limiter cell")?;
+        empty::<8>(&mut self.ebpf, "LIMITS")?;
+        for name in [WINDOWS, SHARED] {
+            empty::<CELL>(&mut self.ebpf, name)?;
         }
         let zero = PerCpuValues::try_from(vec![[0; COUNTERS]; self.cpus])?;
         let map = self.ebpf.map_mut("COUNTERS_MAP").ok_or_else(|| anyhow!("the BPF object has no map COUNTERS_MAP"))?;
@@ -132,6 +133,17 @@ impl Probe {
         let map = self.ebpf.map_mut("PROBED").ok_or_else(|| anyhow!("the BPF object has no map PROBED"))?;
         Ok(map.try_into()?)
     }
+}
+
+/// Removes every limiter cell of a map.
+fn empty<const OCTETS: usize>(ebpf: &mut Ebpf, name: &str) -> Result<()> {
+    let map = ebpf.map_mut(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+    let mut map: HashMap<_, [u8; 16], [u8; OCTETS]> = map.try_into()?;
+    let keys: Vec<[u8; 16]> = map.keys().collect::<Result<_, _>>().context("cannot list the limiter cells")?;
+    for key in keys {
+        map.remove(&key).context("cannot remove a limiter cell")?;
+    }
+    Ok(())
 }
 
 impl Engine for Probe {

@@ -6,8 +6,9 @@ use gateway_common::{
     Class,
     policy::image::{
         ACTIONS, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
-        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
-        REDIRECTS, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS,
+        PROFILE_NAME, PROFILES, REDIRECTS, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS,
+        VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -16,6 +17,7 @@ use super::{
     actions::{Rules, country_number},
     automaton::States,
     cells::{Cells, Full},
+    floor,
     limits::{self, parameters},
     plan::{self, DialRules},
     scopes::{Effective, Effectives},
@@ -66,8 +68,7 @@ pub fn compile(
     interfaces: &HashMap<String, u32>,
     generation: u32,
 ) -> Result<(PolicyImage, Vec<String>), CompileErrors> {
-    let mut warnings = Vec::new();
-    let mut errors = Vec::new();
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     limits::problems(config, &mut errors, &mut warnings);
     unenforceable(orders, &mut errors);
     if !errors.is_empty() {
@@ -145,6 +146,7 @@ fn build(
         let dial = dial.put(&mut cells, &mut states).map_err(full)?;
         cells.set(base + DIAL_RULES, dial);
         cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
+        cells.set(base + PROFILE_NAME, limits::line_of(profile, 0));
         let actions_of: Vec<u64> = actions.rows.get(number).into_iter().flatten().map(|action| action.0).collect();
         let row = cells.put(&actions_of).map_err(full)?;
         cells.set(base + ACTIONS, u64::from(row));
@@ -157,6 +159,7 @@ fn build(
     }
 
     let limits = limits::put_limits(&mut cells, &config.limits).map_err(full)?;
+    floor::put(&mut cells, config).map_err(full)?;
     let trunks = limits::put_trunks(&mut cells, &config.trunks, interfaces).map_err(full)?;
     for (at, value) in [
         (FORMAT, FORMAT_V1),
