@@ -184,15 +184,18 @@ impl<'c> Named<'c> {
             (What::Country(code), Some(Key::SourceCountry)) => u64::from(self.key.kind >> 16) == country(code),
             (What::Country(code), Some(Key::All | Key::Site)) => self.is_of_floor() && ring.cause == country(code),
             (What::Class(class), Some(Key::All | Key::Site)) => self.class().is_none_or(|it| it == *class),
-            (What::Line(name), Some(Key::Line)) => match name.strip_prefix('#') {
-                Some(digest) => u64::from_str_radix(digest, 16) == Ok(self.key.value),
-                None => {
-                    let digest = line_digest(name.as_bytes());
-                    self.config.profiles.iter().any(|profile| limits::line_of(profile, digest) == self.key.value)
-                }
-            },
+            (What::Line(name), Some(Key::Line)) => self.is_line(name),
             _ => false,
         }
+    }
+
+    /// Whether its line is the one of this name, or of the digest behind a `#`.
+    fn is_line(&self, name: &str) -> bool {
+        if let Some(digest) = name.strip_prefix('#') {
+            return u64::from_str_radix(digest, 16) == Ok(self.key.value);
+        }
+        let digest = line_digest(name.as_bytes());
+        self.config.profiles.iter().any(|profile| limits::line_of(profile, digest) == self.key.value)
     }
 
     /// The cell as `list` shows it.

@@ -132,11 +132,13 @@ impl Core {
             return;
         }
         for (key, ring) in cells.iter().filter(|(key, _)| !key.is_shared()) {
-            if clocks.kernel >= ring.until && Named::of(&self.config, key).is_idle(ring, clocks.kernel) {
-                if let Err(error) = self.gateway.set_cell(key, None) {
-                    tracing::warn!("cannot remove a cell that no limit needs: {error:#}");
-                    return;
-                }
+            let idle = clocks.kernel >= ring.until && Named::of(&self.config, key).is_idle(ring, clocks.kernel);
+            if !idle {
+                continue;
+            }
+            if let Err(error) = self.gateway.set_cell(key, None) {
+                tracing::warn!("cannot remove a cell that no limit needs: {error:#}");
+                return;
             }
         }
     }
