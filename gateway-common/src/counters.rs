@@ -25,8 +25,10 @@ pub const ANSWERS_CAPPED: usize = EVENTS_LOST + 1;
 pub const ANSWERS_LOST: usize = EVENTS_LOST + 2;
 /// The same, since the head of the request does not end within the window.
 pub const ANSWERS_UNFIT: usize = EVENTS_LOST + 3;
+/// Calls that a limit by windows did not count, since no cell was free.
+pub const CELLS_FULL: usize = EVENTS_LOST + 4;
 /// First of the two words by which the kernel samples events: they stand with the counters, so that one lookup finds both.
-pub const SAMPLER: usize = EVENTS_LOST + 4;
+pub const SAMPLER: usize = EVENTS_LOST + 5;
 /// How many words there are.
 pub const COUNTERS: usize = SAMPLER + 2;
 

@@ -4,9 +4,12 @@ use crate::{
     addr::Addr,
     call::{Call, Digest},
     dialog::{self, Dialog},
-    judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request},
+    judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request},
     judged::Judged,
-    limit::{CellKey, gcra},
+    limit::{
+        CellKey, gcra,
+        window::{Answer, How},
+    },
     number::plan::Meaning,
     policy::{Policy, image::Action},
     sip::target::Target,
@@ -63,6 +66,28 @@ pub trait Env: Text + Policy {
     {
         judge::limit(self, profile, asker, charge, now)
     }
+
+    /// What becomes of a call that rules have decided about; see [`judge::charge`].
+    #[inline(always)]
+    fn charge(&mut self, profile: u32, asker: Asker, account: Account) -> Decision
+    where
+        Self: Sized,
+    {
+        judge::charge(self, profile, asker, account)
+    }
+
+    /// Whether the floor stops a call abroad; see [`judge::floor`].
+    #[inline(always)]
+    fn floor(&mut self, take: bool, now: u64) -> u64
+    where
+        Self: Sized,
+    {
+        judge::floor(self, take, now)
+    }
+
+    /// Asks a cell that remembers its calls, by [`Ring::ask`](crate::limit::window::Ring::ask) under the image's terms. One
+    /// that does not exist is made where it is to remember something; where there is no room, the call conforms.
+    fn window(&mut self, key: &CellKey, how: How, now: u64) -> Answer;
 
     /// Nanoseconds of a monotonic clock, read once a packet.
     fn now(&mut self) -> u64;

@@ -18,7 +18,6 @@ pub mod env;
 pub mod judge;
 pub mod judged;
 pub mod limit;
-pub mod line;
 pub mod number;
 pub mod policy;
 pub mod reset;

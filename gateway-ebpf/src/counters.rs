@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use gateway_common::{
     Method, Reason, Verdict,
-    counters::{COUNTERS, EVENTS_LOST, SAMPLER, by_country, by_method, by_reason},
+    counters::{CELLS_FULL, COUNTERS, EVENTS_LOST, SAMPLER, by_country, by_method, by_reason},
     judge::Side,
     judged::{Judged, Who},
 };
@@ -73,6 +73,14 @@ impl Counters {
         let now = unsafe { bpf_ktime_get_coarse_ns() };
         sampler.next = if sampler.next > now { sampler.next } else { now } + EVENT_INTERVAL;
         true
+    }
+}
+
+/// Counts a call that went uncounted by a limit, since no cell was free.
+#[inline(always)]
+pub(crate) fn count_full() {
+    if let Some(counters) = Counters::of_this_cpu() {
+        counters.add(CELLS_FULL);
     }
 }
 

@@ -9,9 +9,12 @@ use gateway_common::{
     call::{Call, Digest},
     dialog::Dialog,
     env::{self, Cells, Env},
-    judge::{self, Arrival, Asker, Charge, Decision, Finding, Places, Request, Side},
+    judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request, Side},
     judged::Judged,
-    limit::{CellKey, gcra},
+    limit::{
+        CellKey, gcra,
+        window::{Answer, How},
+    },
     number::{
         plan::{self, Found, Meaning, Readings, Weight},
         shape::Shape,
@@ -32,10 +35,11 @@ use crate::{
     },
     maps::{CALLS, CALLS_OTHER, Image, LIMITS},
     window::{Window, masked, rolled},
+    windows::{tg_charge, tg_floor, tg_window},
 };
 
 /// BPF_NOEXIST: an insert that finds the key fails.
-const NOEXIST: u64 = 1;
+pub(crate) const NOEXIST: u64 = 1;
 
 const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to another image");
 
@@ -194,8 +198,12 @@ impl Env for Kernel {
         let told = Told::new(arrival).from(from).0;
         let decided = tg_judge(self.image, told);
         tg_follow(self.image, told);
-        let verdict = Verdict::from_u8(decided as u8).unwrap_or(Verdict::Pass);
-        (verdict, Reason::from_u8((decided >> 8) as u8).unwrap_or(Reason::NotSip))
+        decision(decided)
+    }
+
+    #[inline(always)]
+    fn charge(&mut self, profile: u32, asker: Asker, account: Account) -> Decision {
+        decision(tg_charge(self.image, profile, asker.0, account.0))
     }
 
     #[inline(always)]
@@ -222,6 +230,16 @@ impl Env for Kernel {
     #[inline(always)]
     fn limit(&mut self, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
         tg_limit(self.image, profile, asker.0, charge.0, now)
+    }
+
+    #[inline(always)]
+    fn floor(&mut self, take: bool, now: u64) -> u64 {
+        tg_floor(self.image, take as u64, now)
+    }
+
+    #[inline(always)]
+    fn window(&mut self, key: &CellKey, how: How, now: u64) -> Answer {
+        Answer::from_u64(tg_window(self.image, named(key), key.value, how.0, now))
     }
 
     #[inline(always)]
@@ -397,8 +415,15 @@ impl Told {
 
 /// Verdict and reason, a byte each.
 #[inline(always)]
-const fn decided((verdict, reason): Decision) -> u64 {
+pub(crate) const fn decided((verdict, reason): Decision) -> u64 {
     verdict as u64 | (reason as u64) << 8
+}
+
+/// The decision in the answer of an exported function.
+#[inline(always)]
+fn decision(told: u64) -> Decision {
+    let verdict = Verdict::from_u8(told as u8).unwrap_or(Verdict::Pass);
+    (verdict, Reason::from_u8((told >> 8) as u8).unwrap_or(Reason::NotSip))
 }
 
 /// The image that an exported function was given.

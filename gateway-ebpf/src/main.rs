@@ -37,6 +37,8 @@ mod packet;
 mod reset;
 #[cfg(target_arch = "bpf")]
 mod window;
+#[cfg(target_arch = "bpf")]
+mod windows;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

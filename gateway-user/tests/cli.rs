@@ -159,7 +159,10 @@ fn the_json_shapes_are_those_that_others_rely_on() {
     let keys: Vec<&str> = find("SL").as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys,
-        ["action", "active", "expires", "kind", "origin", "profile", "reason", "schedule", "since", "value"]
+        [
+            "action", "active", "expires", "kind", "level", "origin", "profile", "reason", "schedule", "since", "undo",
+            "value"
+        ]
     );
     let calls = daemon.json(&["list", "calls", "--json"]);
     assert_eq!(calls.len(), 2, "{calls:?}");

@@ -6,13 +6,18 @@ mod support;
 
 use std::path::Path;
 
+use gateway_common::{
+    limit::{CellKey, FLOOR_CELL, window::Ring},
+    policy::image::Key,
+};
 use gateway_user::{
     config::Mode,
     control::{
         Answer,
-        protocol::{Command, ErrorView, NewOrder},
+        protocol::{Command, ErrorView, ListKind, NewOrder},
     },
     daemon::{self, Core, Flow},
+    policy::floor,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -511,4 +516,78 @@ fn a_daemon_that_cannot_start_says_why_and_touches_nothing() {
     let refused = run(other.path(), &others.socket, &others.state_dir);
     assert!(refused.contains("enfroce"), "{refused}");
     assert_eq!(daemon.tollgate(&["status"]).status.code(), Some(0), "the first daemon goes on");
+}
+
+const HOUR: u64 = 3_600_000_000_000;
+
+/// A cell of the floor: of the site, or of Sierra Leone.
+fn of_floor(kind: Key) -> CellKey {
+    let codes = gateway_user::numbering::country_codes();
+    let country = codes.iter().position(|code| *code == "SL").unwrap() as u64 + 1;
+    let value = if kind == Key::Country { country } else { 0 };
+    CellKey { limit: FLOOR_CELL, kind: kind as u32, value }
+}
+
+fn list(core: &mut Core) -> Vec<Value> {
+    match core.handle(Command::List { kind: Some(ListKind::Lines), abroad: false }, "noc") {
+        (Answer::Lines(lines), _) => lines.map(|line| serde_json::from_str(&line).unwrap()).collect(),
+        _ => panic!("no stream"),
+    }
+}
+
+#[test]
+fn a_breaker_is_listed_kept_in_the_journal_and_lifted_by_its_country() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    board.lock().unwrap().now = Some(at(0));
+    let mut core = start(dir.path(), &board);
+    let sierra_leone = of_floor(Key::Country);
+    {
+        let mut board = board.lock().unwrap();
+        board.clock = 100 * HOUR;
+        let mut ring = Ring { admitted: 20, first: 99 * HOUR, ..Ring::FRESH };
+        ring.calls[..20].fill(99 * HOUR + 1);
+        board.cells.insert(sierra_leone, ring);
+        let until = 100 * HOUR + floor::OPEN.as_nanos() as u64;
+        let latched = Ring { until, since: 100 * HOUR, refused: 7, cause: sierra_leone.value, ..Ring::FRESH };
+        board.cells.insert(of_floor(Key::All), latched);
+    }
+    core.tick();
+    let lines = list(&mut core);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[0]["action"], &lines[0]["kind"]), (&"suspended".into(), &"site".into()));
+    assert_eq!(lines[0]["undo"], "tollgate resume SL");
+    assert_eq!(lines[0]["expires"], at(24 * 3600).to_string());
+    assert_eq!((&lines[1]["action"], &lines[1]["level"]), (&"counted".into(), &"20 of 20/1h, 20 of 60/1d".into()));
+
+    let told = ask(&mut core, Command::Resume { what: "LV".into() }).unwrap();
+    assert!(told["done"].as_str().unwrap().contains("nothing was suspended"), "{told}");
+    assert!(ask(&mut core, Command::Resume { what: "192.0.2.20".into() }).is_err());
+    let told = ask(&mut core, Command::Resume { what: "SL".into() }).unwrap();
+    assert_eq!(told["done"], "resume SL: 1 suspension lifted");
+    let board = board.lock().unwrap();
+    assert!(!board.cells.contains_key(&of_floor(Key::All)));
+    let ring = board.cells[&sierra_leone];
+    assert_eq!((ring.admitted, ring.used), (0, 1), "the next call would trip it again");
+}
+
+#[test]
+fn countries_that_were_called_are_known_after_a_reboot() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = Shared::default();
+    board.lock().unwrap().now = Some(at(0));
+    let mut core = start(dir.path(), &board);
+    {
+        let mut board = board.lock().unwrap();
+        board.clock = 20 * HOUR;
+        board.cells.insert(of_floor(Key::Country), Ring { admitted: 1, first: 2 * HOUR, ..Ring::FRESH });
+    }
+    core.note_stop("the test");
+    drop(core);
+
+    let board = Shared::default();
+    board.lock().unwrap().now = Some(at(60));
+    board.lock().unwrap().clock = HOUR;
+    drop(start(dir.path(), &board));
+    assert_eq!(board.lock().unwrap().cells[&of_floor(Key::Country)].used, 1);
 }

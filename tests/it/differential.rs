@@ -13,7 +13,9 @@ use std::{
 use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_tests::{
     capability::require_kernel,
-    differential::{Pair, busy_policy, denying_policy, monitor_policy, orders, run},
+    differential::{
+        Pair, busy_policy, denying_policy, monitor_policy, monitored_windows_policy, orders, run, windows_policy,
+    },
     packet::Frame,
 };
 use gateway_user::{
@@ -31,7 +33,7 @@ fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
 }
 
-fn policies() -> [(Config, Vec<ActiveOrder>); 6] {
+fn policies() -> [(Config, Vec<ActiveOrder>); 8] {
     let shield = ActiveOrder { number: 1, rule: OrderRule::Shield, what: Vec::new(), scope: Scope::Site };
     let without = |config| (config, Vec::new());
     [
@@ -41,6 +43,8 @@ fn policies() -> [(Config, Vec<ActiveOrder>); 6] {
         without(monitor_policy().unwrap()),
         (busy_policy().unwrap(), orders().unwrap()),
         (busy_policy().unwrap(), vec![shield]),
+        without(windows_policy().unwrap()),
+        without(monitored_windows_policy().unwrap()),
     ]
 }
 
@@ -151,6 +155,8 @@ fn generated_frames_are_judged_alike() {
         Reason::InternationalOff,
         Reason::Order,
         Reason::Shield,
+        Reason::Suspended,
+        Reason::DestinationLimit,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
     }

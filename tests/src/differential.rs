@@ -125,6 +125,65 @@ pub fn denying_policy() -> Result<Config> {
     Ok(config::parse(&text, None, Path::new("."))?.0)
 }
 
+/// Limits by windows of every key, that drop, suspend and warn.
+pub fn windows_policy() -> Result<Config> {
+    Ok(config::parse(WINDOWS, None, Path::new("."))?.0)
+}
+
+/// The same in monitor mode, without the floor, whose breaker would leave them little.
+pub fn monitored_windows_policy() -> Result<Config> {
+    let text = WINDOWS.replace("mode = \"enforce\"", "mode = \"monitor\"").replace("floor = true", "floor = false");
+    Ok(config::parse(&text, None, Path::new("."))?.0)
+}
+
+const WINDOWS: &str = r#"
+        mode = "enforce"
+        floor = true
+        [interface.eth0]
+        role = "wan"
+        [interface.eth1]
+        role = "lan"
+        [site]
+        region = "JP"
+        extensions = "2-4"
+        [profile.default]
+        outside_line = ["0"]
+        block = ["dial:0570"]
+        limits = ["line", "network", "country", "pair", "site", "source"]
+        class.unknown = "monitor"
+        [profile.lobby]
+        sources = ["192.0.2.0/28", "2001:db8:1::/48"]
+        limits = ["line", "warned"]
+        [limit.line]
+        key = "line"
+        class = "international"
+        windows = ["3/10s", "5/60s", "8/10m", "12/1h"]
+        site_windows = ["30/1m", "60/1h"]
+        over = "suspend"
+        suspend = "5m"
+        [limit.network]
+        key = "network"
+        windows = ["20/10s"]
+        [limit.country]
+        key = "country"
+        class = "international"
+        windows = ["5/30s"]
+        [limit.pair]
+        key = "source-country"
+        windows = ["4/30s", "6/2m"]
+        [limit.site]
+        key = "site"
+        windows = ["40/20s"]
+        [limit.source]
+        key = "source"
+        method = "INVITE"
+        rate = "20/s"
+        [limit.warned]
+        key = "source"
+        windows = ["2/1m"]
+        over = "warn"
+    "#;
+
 const BUSY: &str = r#"
         mode = "enforce"
         floor = true

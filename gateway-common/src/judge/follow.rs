@@ -71,6 +71,7 @@ pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: 
             return;
         }
         let begins = dropped
+            || verdict == Verdict::WouldDrop as u8
             || reason == Reason::Allowed as u8
             || reason == Reason::NoNumber as u8
             || reason == Reason::Inbound as u8

@@ -1,8 +1,9 @@
 //! Limits: the flood bucket of emergency calls, the packet ceiling, the limits of a profile, the rate of a trunk.
 
 use super::{
-    Decision, Side,
-    source::{Asker, Source, stop},
+    Decision, Finding, Side,
+    source::{Asker, Source, settled, stop},
+    windows::{self, Asked, is_abroad},
 };
 use crate::{
     Method, Reason, Verdict,
@@ -11,9 +12,9 @@ use crate::{
     judged::Who,
     limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL},
     policy::image::{
-        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
-        LIMIT_TOLERANCE, LIMITS, OVER_DROP, PROFILE_LIMITS, SWITCHES, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL,
-        TRUNK_TOLERANCE, TRUNKS,
+        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FLOOR, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
+        LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_DROP, PROFILE_LIMITS, SWITCHES, TRUNK_CELLS,
+        TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
     },
 };
 
@@ -116,6 +117,10 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
     if class != 0 && class != charge.class() + 1 {
         return 0;
     }
+    if env.cell(base + LIMIT_WINDOWS) != 0 || env.cell(base + LIMIT_SITE_WINDOWS) != 0 {
+        let asked = Asked { base, head, profile, asker, take: charge.0 & Charge::TAKE != 0 };
+        return windows::limit(env, asked, now);
+    }
     let kind = (head >> 32 & 0xff) as u32;
     let source = env.judged().source;
     let (value, reason) = if kind == Key::Source as u32 {
@@ -173,7 +178,67 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, method: Method, class
         return None;
     }
     let reason = Reason::from_u8(over as u8).unwrap_or(Reason::SourceLimit);
+    if matches!(reason, Reason::Suspended) && source.switches & ENFORCE == 0 {
+        // The reason acts in either mode for the sake of the floor; what a limit of the file suspends does not.
+        return Some((Verdict::WouldDrop, reason));
+    }
     Some(if over >> 8 == OVER_DROP { stop(reason) } else { (Verdict::WouldDrop, reason) })
+}
+
+/// What a call is charged under, beside who asks and the profile, in one word: what rules found in the lower half, then the
+/// number of the trunk, and whether it came over TCP.
+#[derive(Clone, Copy)]
+pub struct Account(pub u64);
+
+impl Account {
+    const TCP: u64 = 1 << 40;
+
+    #[inline(always)]
+    pub(super) const fn new(found: Finding, trunk: u32, tcp: bool) -> Self {
+        Self(found.0 & 0xffff_ffff | (trunk as u64 & 0xff) << 32 | if tcp { Self::TCP } else { 0 })
+    }
+}
+
+/// What becomes of a call that rules have decided about: the ceiling, the limits, and step 6, as far as that counts.
+///
+/// The floor counts what goes abroad, in monitor mode too, and nothing else. Unproved sources count for nothing, or they
+/// could have the calls of the site stopped; and what goes out because of them comes in again from the site.
+#[inline(always)]
+pub fn charge<E: Env>(env: &mut E, profile: u32, asker: Asker, account: Account) -> Decision {
+    let (found, tcp) = (Finding(account.0 & 0xffff_ffff), account.0 & Account::TCP != 0);
+    let (addr, switches) = (env.judged().source, env.cell(SWITCHES));
+    let source = Source { asker, profile, trunk: (account.0 >> 32 & 0xff) as u32, addr, switches };
+    let placed = asker.is(Who::Lan) || asker.is(Who::Known);
+    let abroad = switches & FLOOR != 0 && placed && is_abroad(found.class());
+    let counts = abroad && settled(found.decision(), &source, tcp).0.passes();
+    let now = if counts { env.now() } else { 0 };
+    let mut stopped = if counts { env.floor(false, now) } else { 0 };
+    if stopped == 0 {
+        let decision = charged(env, &source, found);
+        if !counts || !settled(decision, &source, tcp).0.passes() {
+            return decision;
+        }
+        stopped = env.floor(true, now);
+        if stopped == 0 {
+            return decision;
+        }
+    }
+    stop(Reason::from_u8(stopped as u8).unwrap_or(Reason::Floor))
+}
+
+#[inline(always)]
+fn charged<E: Env>(env: &mut E, source: &Source, found: Finding) -> Decision {
+    if found.stops() {
+        return found.decision();
+    }
+    let method = Method::from_u8(env.judged().method).unwrap_or(Method::Invite);
+    if let Some(refused) = ceiling(env, source, method) {
+        return refused;
+    }
+    match limits(env, source, method, found.class()) {
+        Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
+        _ => found.decision(),
+    }
 }
 
 #[inline(always)]

@@ -10,8 +10,9 @@ mod rules;
 mod source;
 mod start_line;
 mod stream;
+mod windows;
 
-use follow::{decided, is_in_dialog};
+use follow::{NEW, decided, is_in_dialog};
 use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
 use source::{Source, settled, stop};
@@ -36,11 +37,12 @@ use crate::{
 
 pub use canonical::{Canonical, OCTETS, Packed, refused};
 pub use follow::{again, follow};
-pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
+pub use limits::{Account, Charge, LIMITS_A_PROFILE, charge, fragment, limit};
 pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;
 pub use source::{Asker, source_entry};
 pub use stream::segment;
+pub use windows::floor;
 
 /// The side a packet came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,32 +170,26 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         return stop(Reason::Shield);
     }
     let invite = matches!(method, Method::Invite);
-    if found.stops() {
-        // Who could be anybody has no call here that a rule would cut.
-        if invite && !source.asker.is(Who::Unproved) {
-            env.request_dialog(line.uri(), source.asker.0 as u8);
-            if is_in_dialog(env.again(datagram)) {
-                return (Verdict::Pass, Reason::InDialog);
-            }
-        }
-        return found.decision();
-    }
-    if invite {
+    let vouched = !source.asker.is(Who::Unproved);
+    // Who could be anybody has no call here that a rule would cut.
+    if invite && (vouched || !found.stops()) {
         env.request_dialog(line.uri(), source.asker.0 as u8);
     }
-    if found.is_class(Class::Emergency) {
+    if found.stops() {
+        let again = if invite && vouched { env.again(datagram) } else { NEW };
+        if is_in_dialog(again) {
+            return (Verdict::Pass, Reason::InDialog);
+        }
+        // What the floor counts goes on in monitor mode, and counts once.
+        if source.asker.is(Who::Trunk) || !vouched || again != NEW {
+            return found.decision();
+        }
+    } else if found.is_class(Class::Emergency) {
         return emergency(env, source);
-    }
-    if let Some(refused) = ceiling(env, source, method) {
-        return refused;
-    }
-    if invite && let Some(decision) = decided(env.again(datagram)) {
+    } else if invite && let Some(decision) = decided(env.again(datagram)) {
         return decision;
     }
-    match limits(env, source, method, found.class()) {
-        Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
-        _ => found.decision(),
-    }
+    env.charge(source.profile, source.asker, Account::new(found, source.trunk, datagram.tcp))
 }
 
 /// The message ended before its start line did.

@@ -1,6 +1,10 @@
 //! Limits: how much, for whom.
 
 pub mod gcra;
+pub mod window;
+
+use crate::policy::image::Key;
+use crate::sip::parameter;
 
 /// What a limiter cell is kept under: it survives a policy swap, since the limit is named by a hash of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -8,10 +12,20 @@ pub mod gcra;
 pub struct CellKey {
     /// Hash of the limit's name; see [`name_hash`].
     pub limit: u32,
-    /// What `value` is: a [`crate::policy::image::Key`] as its number.
+    /// What `value` is: a [`Key`] as its number, and who asks or which country above it.
     pub kind: u32,
-    /// The source, the network, or 0.
+    /// The source, the network, the line, the country, or 0.
     pub value: u64,
+}
+
+impl CellKey {
+    /// Whether the cell is of the site or of a country. These are kept apart, so that whoever names another line with
+    /// each call cannot keep them from being made.
+    #[inline(always)]
+    pub const fn is_shared(&self) -> bool {
+        let kind = self.kind & 0xff;
+        kind == Key::All as u32 || kind == Key::Site as u32 || kind == Key::Country as u32
+    }
 }
 
 /// Cells of built-in limits, which no file can name: their hash has the lowest bit clear.
@@ -28,6 +42,14 @@ pub const RESET_CELL: u32 = 10;
 pub const ANSWER_CELL: u32 = 12;
 /// Answers to all of them together.
 pub const ANSWERS_CELL: u32 = 14;
+
+/// What the floor counts: calls to each country, and its breaker.
+pub const FLOOR_CELL: u32 = 16;
+
+/// The digest of a line's name, as the filter reads it from credentials or From; see [`crate::dialog::Dialog::line`].
+pub fn line_digest(name: &[u8]) -> u64 {
+    parameter::of_word(name)
+}
 
 /// FNV-1a of a limit's name, lowest bit set.
 pub const fn name_hash(name: &[u8]) -> u32 {

@@ -39,9 +39,10 @@ pub const FRAGMENTS: u32 = 14;
 pub const CONNECTIONS: u32 = 16;
 /// Always zero, which no verifier knows.
 pub const ZERO: u32 = 18;
-/// First slot of the table of lines in the low half, 0 where no line has orders; the mask of slots, a power of two less one,
-/// in the high half. See [`line`](crate::line).
-pub const LINES: u32 = 19;
+/// The limit by which the floor counts, as a [`LIMIT_CELLS`] record of its own; 0 where the floor is off.
+pub const FLOOR_LIMIT: u32 = 19;
+/// Bit map of the countries in which fraud ends up: bit `country & 63` of cell `HOT + country / 64`, eight cells.
+pub const HOT: u32 = 20;
 /// Bit map of the SIP ports: bit `port & 63` of cell `PORTS + port / 64`.
 pub const PORTS: u32 = 64;
 /// First cell behind the header.
@@ -83,18 +84,26 @@ pub const ACTIONS: u32 = 5;
 pub const SHORT: u32 = 6;
 /// Cells of a table of [`Short`] answers, two for each three digits.
 pub const SHORTS: u32 = 2000;
+/// A hash of the profile's name, which survives a swap: lines of two profiles are two.
+pub const PROFILE_NAME: u32 = 31;
 /// Actions of the classes, by class number.
 pub const CLASS_ACTIONS: u32 = 8;
 
 /// Cells of a limit.
-pub const LIMIT_CELLS: u32 = 4;
+pub const LIMIT_CELLS: u32 = 12;
 /// Name of the limit (32 bits: a hash that survives a swap), key kind (8 bits at 32), method or 0 (8 bits at 40),
 /// class + 1 or 0 (8 bits at 48), what happens over it (8 bits at 56).
 pub const LIMIT_HEAD: u32 = 0;
-/// Emission interval, nanoseconds.
+/// Emission interval, nanoseconds; of the floor's limit, how long a new country's first call is the only one.
 pub const LIMIT_INTERVAL: u32 = 1;
 /// Tolerance, nanoseconds.
 pub const LIMIT_TOLERANCE: u32 = 2;
+/// How long a suspension lasts, nanoseconds.
+pub const LIMIT_SUSPEND: u32 = 3;
+/// Four [`Window`](crate::limit::window::Window)s of the key; a limit that has any has no rate.
+pub const LIMIT_WINDOWS: u32 = 4;
+/// Four windows for the whole site.
+pub const LIMIT_SITE_WINDOWS: u32 = 8;
 
 /// Cells of a trunk.
 pub const TRUNK_CELLS: u32 = 4;
@@ -117,12 +126,39 @@ pub enum Key {
     Unproved = 3,
     /// Everything.
     All = 4,
+    /// One line of a profile: who a trunk or lan source says that it is.
+    Line = 5,
+    /// One country that is called.
+    Country = 6,
+    /// One source and one country.
+    SourceCountry = 7,
+    /// The site, beside another key.
+    Site = 8,
+}
+
+impl Key {
+    /// The key with this number, if there is one.
+    pub const fn from_u8(n: u8) -> Option<Self> {
+        match n {
+            1 => Some(Self::Source),
+            2 => Some(Self::Network),
+            3 => Some(Self::Unproved),
+            4 => Some(Self::All),
+            5 => Some(Self::Line),
+            6 => Some(Self::Country),
+            7 => Some(Self::SourceCountry),
+            8 => Some(Self::Site),
+            _ => None,
+        }
+    }
 }
 
 /// What happens over a limit: the packet is dropped.
 pub const OVER_DROP: u64 = 1;
 /// What happens over a limit: it is counted and told.
 pub const OVER_WARN: u64 = 2;
+/// What happens over a limit: the packet is dropped, and so is what comes until the suspension ends.
+pub const OVER_SUSPEND: u64 = 3;
 
 /// A node of the source table is 256 cells, one per octet of the address; a cell is a node or a [`SourceEntry`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

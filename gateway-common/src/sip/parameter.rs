@@ -5,7 +5,7 @@ use crate::{
         Method,
         scan::{self, ADDRESS, FIRST, URI, Uri},
     },
-    text::{STOP, Text},
+    text::{STOP, Steps, Text},
 };
 
 /// Finds the `tag` of a From or To (RFC 3261 section 19.3); see [`digest`].
@@ -144,6 +144,37 @@ pub fn span<T: Text + ?Sized>(text: &T, at: u32, end: u32, seed: u64) -> u64 {
     if hash == 0 { 1 } else { hash }
 }
 
+/// A word on its own.
+struct Word<'a>(&'a [u8]);
+
+impl Steps for Word<'_> {}
+
+impl Text for Word<'_> {
+    fn len(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    fn octet(&self, at: u32) -> Option<u8> {
+        self.0.get(at as usize).copied()
+    }
+
+    fn word(&self, at: u32) -> u64 {
+        let rest = self.0.get(at as usize..).unwrap_or(&[]);
+        rest.iter().take(8).rev().fold(0, |word, octet| word << 8 | *octet as u64)
+    }
+
+    fn set_dialled(&mut self, _: u32, _: u8) {}
+}
+
+/// The digest, without a key, of a word as user space knows it; 0 where it is empty.
+pub fn of_word(word: &[u8]) -> u64 {
+    if word.is_empty() { 0 } else { span(&Word(word), 0, word.len() as u32, 0) }
+}
+
 /// The digest of what `machine` finds from `at` on, or of the first word there where `start` is [`WORD`]; 0 where there is
 /// nothing.
 #[inline(always)]
@@ -214,33 +245,7 @@ pub fn answered<T: Text + ?Sized>(text: &mut T, value: u32) -> u32 {
 mod tests {
     use std::format;
 
-    use super::*;
-    use crate::text::Steps;
-
-    struct Value<'a>(&'a [u8]);
-
-    impl Steps for Value<'_> {}
-
-    impl Text for Value<'_> {
-        fn len(&self) -> u32 {
-            self.0.len() as u32
-        }
-
-        fn is_whole(&self) -> bool {
-            true
-        }
-
-        fn octet(&self, at: u32) -> Option<u8> {
-            self.0.get(at as usize).copied()
-        }
-
-        fn word(&self, at: u32) -> u64 {
-            let rest = self.0.get(at as usize..).unwrap_or(&[]);
-            rest.iter().take(8).rev().fold(0, |word, octet| word << 8 | u64::from(*octet))
-        }
-
-        fn set_dialled(&mut self, _: u32, _: u8) {}
-    }
+    use super::{Word as Value, *};
 
     /// The digest of a word on its own.
     fn of(word: &str) -> u64 {
@@ -307,6 +312,15 @@ mod tests {
         }
         let mut text = Value(b"  abc\r\n");
         assert_ne!(digest(&mut text, TAG, 1, WORD, 1), digest(&mut text, TAG, 1, WORD, 2));
+    }
+
+    #[test]
+    fn a_line_has_one_digest_wherever_it_is_read() {
+        let line = of_word(b"203");
+        let value = b": Digest realm=\"x\", username=\"203\"\r\n";
+        assert_eq!(digest(&mut Value(value), USERNAME, 1, 0, 0), line);
+        assert_eq!(address_user(&mut Value(b": <sip:203@pbx.example>;tag=1\r\n"), 1, 0), line);
+        assert_eq!(of_word(b""), 0);
     }
 
     #[test]

@@ -95,6 +95,14 @@ Examples:
   tollgate undo 7                 take back order 7
   tollgate undo 8                 where 8 undid 7: bring 7 back")]
     Undo(UndoArgs),
+    /// Lift what a limit or the floor has suspended, and count from nothing again
+    #[command(after_help = "\
+Examples:
+  tollgate list lines             what is suspended or counted, and the word for each
+  tollgate resume 192.0.2.20      the calls abroad of this telephone
+  tollgate resume SL              calls to this country; the floor takes it for one that the site uses
+  tollgate resume international   the calls abroad of the whole site")]
+    Resume(ResumeArgs),
     /// Every order ever given: who, when, why, and what has become of it
     Orders(JsonArgs),
     /// What blocks, allows and limits now, of the policy file and of the orders
@@ -102,6 +110,7 @@ Examples:
 Examples:
   tollgate list                   everything
   tollgate list prefixes          prefixes, countries, dialled strings, classes
+  tollgate list lines             what limits by windows count: how full each is, until when it is suspended
   tollgate list sources --json    blocked and allowed sources, profiles, trunks; one object a line")]
     List(ListArgs),
     /// What is attached where, in which mode, under which policy
@@ -443,6 +452,17 @@ pub struct UndoArgs {
     /// Why; kept with the order
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume`.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// For whom: 192.0.2.20, line:203, SL or international
+    #[arg(value_name = "WHAT", value_parser = what)]
+    pub what: String,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

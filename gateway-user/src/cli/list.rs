@@ -45,12 +45,15 @@ pub(super) fn run(args: ListArgs, places: &Places, out: &mut Out) -> Result<(), 
 }
 
 fn table(out: &mut Out, rows: &[Vec<Cell>]) -> std::io::Result<()> {
-    out.table(&["kind", "value", "action", "profile", "origin", "until", "schedule", "reason"], rows)
+    out.table(
+        &["kind", "value", "action", "profile", "origin", "until", "schedule", "reason", "level", "undo with"],
+        rows,
+    )
 }
 
 fn row(entry: ListView) -> Vec<Cell> {
     let tone = match entry.action.as_str() {
-        "block" | "drop" | "ban" | "suspend" => Tone::Bad,
+        "block" | "drop" | "ban" | "suspend" | "suspended" => Tone::Bad,
         "monitor" | "warn" => Tone::Warn,
         _ => Tone::Plain,
     };
@@ -66,5 +69,7 @@ fn row(entry: ListView) -> Vec<Cell> {
         plain(entry.expires.map(when::shown).unwrap_or_default()),
         plain(entry.schedule.unwrap_or_default()),
         plain(entry.reason.unwrap_or_default()),
+        plain(entry.level.unwrap_or_default()),
+        plain(entry.undo.unwrap_or_default()),
     ]
 }

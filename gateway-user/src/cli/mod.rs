@@ -17,6 +17,7 @@ mod out;
 mod reload;
 mod replay;
 mod report;
+mod resume;
 pub mod run;
 mod status;
 mod switch;
@@ -72,6 +73,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::International(command) => switch::international(command, places, out),
         Command::Shield(command) => switch::shield(command, places, out),
         Command::Undo(args) => undo::run(args, places, out),
+        Command::Resume(args) => resume::run(args, places, out),
         Command::Orders(args) => orders::run(*args, places, out),
         Command::List(args) => list::run(*args, places, out),
         Command::Status(args) => status::run(*args, places, out),

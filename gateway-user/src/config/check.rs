@@ -37,7 +37,7 @@ pub(super) fn limits(report: &mut Report<'_>, written: &[Written], limits: &[(Sp
             }
             let remedy = match nearest(name, limits.iter().map(|(_, limit)| limit.name.as_str())) {
                 Some(near) => format!("write {near:?}"),
-                None => format!("write [limit.{}] with key and rate, or remove the name", shown(name)),
+                None => format!("write [limit.{}] with key and rate or windows, or remove the name", shown(name)),
             };
             report.missing(span, Complaint::new(format!("there is no limit {:?}", shown(name)), remedy));
         }

@@ -147,6 +147,9 @@ impl Kind {
                 "burst" => "burst = 20",
                 "over" => r#"over = "drop""#,
                 "ban" => r#"ban = "5m""#,
+                "windows" => r#"windows = ["5/60s", "6/300s", "10/1h", "30/24h"]"#,
+                "site_windows" => r#"site_windows = ["20/1h", "60/24h"]"#,
+                "suspend" => r#"suspend = "24h""#,
                 "schedule" => r#"schedule = "night""#,
             },
             Self::Schedule => keys! {
@@ -175,12 +178,13 @@ impl Kind {
     }
 
     const fn later(self) -> &'static [Later] {
-        const WINDOW: &str = r#"use rate = "5/m" and burst, or remove it"#;
+        const WINDOW: &str = r#"use windows = ["10/1h", "30/24h"], or remove it"#;
         match self {
             Self::Limit => &[
-                Later { name: "windows", remedy: WINDOW },
-                Later { name: "site_windows", remedy: r#"use a second limit with key = "all", or remove it"# },
-                Later { name: "concurrent", remedy: r#"use rate = "5/m" to bound how fast calls begin, or remove it"# },
+                Later {
+                    name: "concurrent",
+                    remedy: r#"use windows = ["5/60s"] to bound how fast calls begin, or remove it"#,
+                },
                 Later { name: "minutes", remedy: WINDOW },
                 Later { name: "monthly", remedy: WINDOW },
             ],

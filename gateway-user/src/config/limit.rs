@@ -10,6 +10,7 @@ use super::{
     problem::{Complaint, Report},
     section::{Named, Section, Span},
     values::{self, PerTime},
+    windows,
 };
 
 /// The largest burst: more than a second of line rate serves nobody.
@@ -74,18 +75,20 @@ pub(super) fn ceiling(report: &mut Report<'_>, top: &Section<'_>) -> Ceiling {
     }
 }
 
-fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over) -> Over {
+/// What happens over a limit, of the words that it can be.
+fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over, suspends: bool) -> Over {
     let words = [("drop", Over::Drop), ("warn", Over::Warn), ("ban", Over::Ban), ("suspend", Over::Suspend)];
     let chosen = section.choice(report, "over", &words).unwrap_or(otherwise);
-    let later = words.iter().find(|(_, word)| *word == chosen && matches!(word, Over::Ban | Over::Suspend));
-    if let (Some((word, _)), Some(span)) = (later, section.span("over")) {
-        report.problem(
-            &span,
-            Complaint::new(
-                format!("over = {word:?} is not supported by this version"),
-                r#"write over = "drop" or over = "warn""#,
-            ),
-        );
+    let remedy = match chosen {
+        Over::Drop | Over::Warn => return chosen,
+        Over::Suspend if suspends => return chosen,
+        Over::Suspend => r#"write over = "drop" or over = "warn"; only a limit by windows suspends"#,
+        Over::Ban => r#"write over = "drop" or over = "warn""#,
+    };
+    if let Some(span) = section.span("over") {
+        let word = chosen.as_str();
+        let what = if chosen == Over::Ban { "is not supported by this version" } else { "is not for a rate" };
+        report.problem(&span, Complaint::new(format!("over = {word:?} {what}"), remedy));
     }
     chosen
 }
@@ -120,7 +123,7 @@ pub(super) fn trunks(
             sources: sources.iter().map(|(_, network)| *network).collect(),
             interface: interface.map(|(_, name)| name.to_owned()),
             rate: rate(report, section, "rate", 1),
-            over: over(report, section, Over::Warn),
+            over: over(report, section, Over::Warn, false),
             name,
         };
         if let (None, Some(span)) = (section.span("rate"), section.span("over")) {
@@ -174,11 +177,13 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
     for named in top.named(report, "limit", Kind::Limit) {
         let name = own_name(report, &named);
         let section = &named.section;
+        let by_windows = section.span("windows").is_some() || section.span("site_windows").is_some();
         for key in ["key", "rate"] {
-            // A limit by windows has no rate; that windows are refused is said already.
-            if section.span(key).is_none() && section.span("windows").is_none() {
+            if section.span(key).is_none() && (key == "key" || !by_windows) {
                 let message = format!("limit.{} has no {key}", shown(&name));
-                report.missing(&named.span, Complaint::new(message, format!("write {}", Kind::Limit.example(key))));
+                let or = if key == "rate" { ", or windows for calls" } else { "" };
+                let remedy = format!("write {}{or}", Kind::Limit.example(key));
+                report.missing(&named.span, Complaint::new(message, remedy));
             }
         }
         let key = section.parsed(report, "key", limit_key);
@@ -190,25 +195,29 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             let message = format!("{} makes no call, so it has no class", method.as_str());
             report.problem(&span, Complaint::new(message, r#"remove class, or write method = "INVITE""#));
         }
-        let over = over(report, section, Over::Drop);
+        let over = over(report, section, Over::Drop, by_windows);
         let ban = section.parsed(report, "ban", values::duration);
         if let (Some(span), true) = (section.span("ban"), over != Over::Ban) {
             report.warn(&span, Complaint::new("ban has no effect: this limit does not ban", "remove it"));
         }
-        // A stand-in where the rate is wrong: that is a problem of its own, and the name must still resolve.
-        let rate = rate(report, section, "rate", 1).unwrap_or(Rate { count: 1, per: Duration::from_secs(1), burst: 1 });
         let key = key.unwrap_or(LimitKey::Source);
+        let [windows, site_windows] = ["windows", "site_windows"].map(|it| windows::list(report, section, it));
+        let rate = if by_windows {
+            windows::alone(report, section, key, method);
+            None
+        } else {
+            windows::key_of_rate(report, section, key);
+            rate(report, section, "rate", 1)
+        };
+        let suspend = windows::suspension(report, section, over, class);
         let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
-        out.push((named.span, Limit { name, key, method, class, rate, over, ban, schedule }));
+        let limit = Limit { name, key, method, class, rate, windows, site_windows, over, suspend, ban, schedule };
+        out.push((named.span, limit));
     }
     out
 }
 
 fn limit_key(text: &str) -> Result<LimitKey, Complaint> {
-    if text == "line" {
-        let message = "key = \"line\" is not supported by this version";
-        return Err(Complaint::new(message, r#"write key = "source" to limit each source"#));
-    }
     super::section::choose(
         text,
         &[
@@ -216,6 +225,10 @@ fn limit_key(text: &str) -> Result<LimitKey, Complaint> {
             ("network", LimitKey::Network),
             ("unproved", LimitKey::Unproved),
             ("all", LimitKey::All),
+            ("line", LimitKey::Line),
+            ("site", LimitKey::Site),
+            ("country", LimitKey::Country),
+            ("source-country", LimitKey::SourceCountry),
         ],
     )
 }

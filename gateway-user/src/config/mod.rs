@@ -22,6 +22,7 @@ mod site;
 pub mod snapshot;
 mod syntax;
 mod values;
+mod windows;
 
 use std::{path::Path, sync::Arc};
 

@@ -333,10 +333,19 @@ pub struct Limit {
     /// Only this class.
     #[serde(with = "named")]
     pub class: Option<Class>,
-    /// Sustained rate and burst.
-    pub rate: Rate,
+    /// Sustained rate and burst; `None` for a limit by windows.
+    pub rate: Option<Rate>,
+    /// So many calls in any stretch of so long; all hold at once.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// The same for the whole site, beside the key.
+    #[serde(default)]
+    pub site_windows: Vec<Window>,
     /// What happens over the limit.
     pub over: Over,
+    /// How long a suspension lasts, where `over` is `suspend`.
+    #[serde(default)]
+    pub suspend: Option<Duration>,
     /// How long a ban lasts, where `over` is `ban`.
     pub ban: Option<Duration>,
     /// The schedule by which it holds; `None` for always.
@@ -354,6 +363,14 @@ pub enum LimitKey {
     Unproved,
     /// Everything.
     All,
+    /// One line: who a trunk or LAN source says that it is.
+    Line,
+    /// Everything, as it is called of calls.
+    Site,
+    /// One country that is called.
+    Country,
+    /// One source and one country.
+    SourceCountry,
 }
 
 impl LimitKey {
@@ -364,6 +381,10 @@ impl LimitKey {
             Self::Network => "network",
             Self::Unproved => "unproved",
             Self::All => "all",
+            Self::Line => "line",
+            Self::Site => "site",
+            Self::Country => "country",
+            Self::SourceCountry => "source-country",
         }
     }
 }
@@ -407,14 +428,36 @@ pub struct Rate {
 impl std::fmt::Display for Rate {
     /// `10/s, burst 20`, as the policy file writes it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let seconds = self.per.as_secs();
-        let (number, unit) = [(86_400, "d"), (3_600, "h"), (60, "m")]
-            .into_iter()
-            .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
-            .map_or((seconds, "s"), |(unit, name)| (seconds / unit, name));
+        let (number, unit) = in_units(self.per);
         let number = if number == 1 { String::new() } else { number.to_string() };
         write!(f, "{}/{number}{unit}, burst {}", self.count, self.burst)
     }
+}
+
+/// So many calls in any stretch of so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// How many.
+    pub count: u32,
+    /// In what time.
+    pub per: Duration,
+}
+
+impl std::fmt::Display for Window {
+    /// `10/1h`, as the policy file writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (number, unit) = in_units(self.per);
+        write!(f, "{}/{number}{unit}", self.count)
+    }
+}
+
+/// A time in the largest unit in which it is whole.
+pub(crate) fn in_units(time: Duration) -> (u64, &'static str) {
+    let seconds = time.as_secs();
+    [(86_400, "d"), (3_600, "h"), (60, "m")]
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
+        .map_or((seconds, "s"), |(unit, name)| (seconds / unit, name))
 }
 
 /// An IPv4 or IPv6 network; host bits are zero.

@@ -67,6 +67,11 @@ pub enum Command {
         #[serde(default)]
         reason: Option<String>,
     },
+    /// Lifts what a limit or the floor has suspended.
+    Resume {
+        /// For whom, as typed.
+        what: String,
+    },
     /// Reads the policy file again: all of it or nothing.
     Reload {
         /// So many seconds to confirm in, after which the former policy comes back.
@@ -187,6 +192,8 @@ pub enum ListKind {
     Limits,
     /// Calls that are set up or go on; in no other list.
     Calls,
+    /// What limits by windows count: lines, sources, countries, the site.
+    Lines,
 }
 
 /// Why a request was not carried out.

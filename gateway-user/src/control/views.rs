@@ -182,6 +182,9 @@ pub struct CountersView {
     pub would_drop: u64,
     /// Events that were lost; counters never are.
     pub events_lost: u64,
+    /// Calls that a limit by windows did not count, since no cell was free.
+    #[serde(default)]
+    pub uncounted: u64,
     /// Answers to refused callers.
     #[serde(default)]
     pub answers: AnswersView,
@@ -347,11 +350,12 @@ impl SwitchView {
 /// `list --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListView {
-    /// `prefix`, `country`, `dial`, `class`, `source`, `line` or `limit`.
+    /// `prefix`, `country`, `dial`, `class`, `source`, `line` or `limit`; of what a limit counts also `network`, `site`.
     pub kind: String,
     /// The thing, as it would be typed; the name of a limit.
     pub value: String,
-    /// `block`, `allow`, `monitor`, `international off`, `except`, `profile`, `trunk` or what a limit does.
+    /// `block`, `allow`, `monitor`, `international off`, `except`, `profile`, `trunk` or what a limit does; `suspended` or
+    /// `counted`.
     pub action: String,
     /// The profile; null where it holds for the site.
     pub profile: Option<String>,
@@ -369,6 +373,12 @@ pub struct ListView {
     /// Whether it acts now.
     #[serde(default = "always")]
     pub active: bool,
+    /// How many calls each window of a limit holds, of how many.
+    #[serde(default)]
+    pub level: Option<String>,
+    /// The command that lifts a suspension.
+    #[serde(default)]
+    pub undo: Option<String>,
 }
 
 const fn always() -> bool {

@@ -20,6 +20,8 @@ use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
     former::{self, Former},
     listing, past,
+    standing::Standing,
+    used::{self, Used},
 };
 use crate::{
     config::{Config, Imported, snapshot},
@@ -85,6 +87,9 @@ pub struct Core {
     pub(super) journal: Journal,
     pub(super) notifier: Notifier,
     pub(super) load: Loader,
+    /// What limits have suspended, as far as it was told; and the countries that the site has called.
+    pub(super) standing: Standing,
+    pub(super) used: Used,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -132,6 +137,8 @@ impl Core {
             journal,
             notifier,
             load: parts.load,
+            standing: Standing::default(),
+            used: used::open(state_dir),
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -140,6 +147,8 @@ impl Core {
             core.keep_expiry(order);
         }
         core.keep(ChangeKind::Start, core.started_as(), None);
+        let used = core.used.clone();
+        core.restore_used(&used);
         if goes_back {
             core.note_return();
         }
@@ -165,8 +174,13 @@ impl Core {
             Command::List { kind, abroad: _ } => {
                 let now = (self.clock)();
                 let orders = self.book.all().filter(|order| order.active(now).is_some()).cloned().collect();
+                let cells = match self.list_cells(kind == Some(ListKind::Lines)) {
+                    Ok(cells) => cells,
+                    Err(error) => return (Answer::Reply(Err(refused(error))), flow),
+                };
                 let lines = listing::lines(&self.config, &self.imported, orders, kind, now);
-                return (Answer::Lines(Box::new(lines)), flow);
+                let cells = cells.into_iter().filter_map(|view| serde_json::to_string(&view).ok());
+                return (Answer::Lines(Box::new(cells.chain(lines))), flow);
             }
             Command::Policy {} => {
                 return (Answer::Lines(Box::new(snapshot::lines(Arc::clone(&self.config)))), flow);
@@ -187,6 +201,7 @@ impl Core {
                 self.take_back_switch(OrderRule::Shield, None, reason, who).and_then(|view| reply(&view))
             }
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
+            Command::Resume { what } => self.resume(&what, who).and_then(|view| reply(&view)),
             Command::Reload { confirm } => {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
             }
@@ -252,6 +267,7 @@ impl Core {
             would_drop: 0,
             events_lost: counters.events_lost,
             answers: counters.answers.into(),
+            uncounted: counters.uncounted,
         };
         for (reason, verdict, count) in counters.cells.into_iter().filter(|cell| cell.2 != 0) {
             *view.reasons.entry(reason.as_str().into()).or_default() += count;
@@ -274,6 +290,7 @@ impl Core {
         let now = (self.clock)();
         self.journal.tick(now);
         self.notifier.tick(now);
+        self.watch();
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
@@ -345,11 +362,12 @@ impl Core {
 
     /// Hands the events that wait in the kernel to the followers.
     pub fn drain_events(&mut self) {
-        let (followers, recent) = (&self.followers, &mut self.recent);
+        let (followers, recent, standing) = (&self.followers, &mut self.recent, &mut self.standing);
         let (journal, notifier) = (&self.journal, &self.notifier);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
             notifier.count(&event);
+            standing.note(&event);
             journal.note(event);
             let Some(line) = line else { return };
             if recent.len() == RECENT_EVENTS {
@@ -361,6 +379,7 @@ impl Core {
                 let _ = followers.send(line);
             }
         });
+        self.watch_if_due();
     }
 
     /// The gateway, for what only the event loop asks.
@@ -369,7 +388,8 @@ impl Core {
     }
 
     /// Notes that the daemon ends because of `why`, and what is in force stays.
-    pub fn note_stop(&self, why: &str) {
+    pub fn note_stop(&mut self, why: &str) {
+        self.keep_used();
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }
 

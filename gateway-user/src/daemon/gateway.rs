@@ -5,7 +5,12 @@
 
 use std::{net::IpAddr, os::fd::BorrowedFd, sync::Arc};
 
-use gateway_common::{Class, Method, Reason, Verdict, call::State, judged::Who};
+use gateway_common::{
+    Class, Method, Reason, Verdict,
+    call::State,
+    judged::Who,
+    limit::{CellKey, window::Ring},
+};
 use jiff::Timestamp;
 
 use super::mask::MaskedNumber;
@@ -32,6 +37,15 @@ pub trait Gateway {
 
     /// What was learned of the site.
     fn site(&self) -> anyhow::Result<SiteState>;
+
+    /// Every cell of limits by windows.
+    fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>>;
+
+    /// Writes a cell, or removes it.
+    fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()>;
+
+    /// The clock that the times in cells are of, in nanoseconds.
+    fn clock(&self) -> u64;
 
     /// The interfaces, as they are attached now.
     fn interfaces(&self) -> Vec<InterfaceState>;
@@ -128,6 +142,8 @@ pub struct Counters {
     pub by_method: Vec<(Method, u64)>,
     /// Events that the kernel could not hand over.
     pub events_lost: u64,
+    /// Calls that a limit by windows did not count, since no cell was free.
+    pub uncounted: u64,
     /// Answers to refused callers.
     pub answers: Answers,
 }

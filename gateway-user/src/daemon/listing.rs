@@ -116,6 +116,8 @@ fn of_order(order: &Order) -> Vec<ListView> {
             expires: order.expires,
             schedule: None,
             active: true,
+            level: None,
+            undo: None,
         })
         .collect()
 }
@@ -197,5 +199,7 @@ fn of_file(kind: &str, value: String, action: &str, profile: Option<&str>, origi
         expires: None,
         schedule: None,
         active: true,
+        level: None,
+        undo: None,
     }
 }

@@ -1,5 +1,6 @@
 //! The daemon: one process that owns the attached filter, the orders and the control socket.
 
+mod cell;
 mod change;
 mod core;
 mod former;
@@ -10,7 +11,9 @@ mod mask;
 mod past;
 mod reload;
 mod run;
+mod standing;
 mod switch;
+mod used;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub use former::forget as forget_former;

@@ -133,8 +133,11 @@ fn limit(it: &Limit) -> Facts {
         ("key", Some(it.key.as_str().to_owned())),
         ("method", it.method.map(|method| method.as_str().to_owned())),
         ("class", it.class.map(|class| class.as_str().to_owned())),
-        ("rate", Some(it.rate.to_string())),
+        ("rate", it.rate.as_ref().map(ToString::to_string)),
+        ("windows", list(&it.windows)),
+        ("site_windows", list(&it.site_windows)),
         ("over", Some(it.over.as_str().to_owned())),
+        ("suspend", it.suspend.map(|time| format!("{}s", time.as_secs()))),
         ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),
         ("schedule", it.schedule.clone()),
     ]

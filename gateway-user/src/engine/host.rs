@@ -10,7 +10,10 @@ use gateway_common::{
     env::{self, Cells, Env},
     judge::{self, Arrival, Places, Side},
     judged::Judged,
-    limit::{CellKey, gcra},
+    limit::{
+        CellKey, gcra,
+        window::{Answer, How, Ring},
+    },
     policy::{Policy, image::CELLS},
     site::Site,
     text::{DIALLED, Steps, Text, WINDOW},
@@ -30,6 +33,7 @@ pub struct HostEngine {
 #[derive(Default)]
 struct State {
     cells: HashMap<CellKey, u64>,
+    rings: HashMap<CellKey, Ring>,
     /// Calls of sources that the site vouches for, and of others.
     calls: [HashMap<Digest, Call>; 2],
     known: HashMap<Addr, u64>,
@@ -171,6 +175,17 @@ impl Env for HostEnv<'_> {
 
     fn take(&mut self, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
         env::take(self, key, now, interval, tolerance)
+    }
+
+    fn window(&mut self, key: &CellKey, how: How, now: u64) -> Answer {
+        let mut ring = match self.state.rings.get(key) {
+            Some(ring) => *ring,
+            None if how.remembers() => Ring::FRESH,
+            None => return Answer::Conforms,
+        };
+        let answer = ring.ask(self, how, now);
+        self.state.rings.insert(*key, ring);
+        answer
     }
 
     fn places(&mut self) -> &mut Places {

@@ -138,6 +138,12 @@ pub enum ChangeKind {
     Detach,
     /// What is in force was tried, and does otherwise than it must.
     SelfTest,
+    /// A limit or the floor has suspended calls.
+    Suspended,
+    /// A suspension has ended, or was lifted.
+    Resumed,
+    /// Calls went uncounted by limits.
+    Uncounted,
 }
 
 impl ChangeKind {
@@ -153,6 +159,9 @@ impl ChangeKind {
             Self::Expired => "expired",
             Self::Detach => "detach",
             Self::SelfTest => "self-test",
+            Self::Suspended => "suspended",
+            Self::Resumed => "resumed",
+            Self::Uncounted => "uncounted",
         }
     }
 }

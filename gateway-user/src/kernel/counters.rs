@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{Ebpf, maps::PerCpuArray};
 use gateway_common::{
     Method, Reason, Verdict,
-    counters::{ANSWERS_CAPPED, ANSWERS_LOST, ANSWERS_UNFIT, COUNTERS, EVENTS_LOST, by_method, by_reason},
+    counters::{ANSWERS_CAPPED, ANSWERS_LOST, ANSWERS_UNFIT, CELLS_FULL, COUNTERS, EVENTS_LOST, by_method, by_reason},
     judge::Side,
 };
 
@@ -45,6 +45,7 @@ pub(super) fn shown(counters: &[u64; COUNTERS]) -> Counters {
             unfit: at(ANSWERS_UNFIT),
             ..Answers::default()
         },
+        uncounted: at(CELLS_FULL),
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod attach;
 mod calls;
+mod cells;
 mod counters;
 mod events;
 mod golden;
@@ -27,8 +28,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::Ebpf;
-use gateway_common::{Reason, judged::Judged};
+use gateway_common::{
+    Reason,
+    judged::Judged,
+    limit::{CellKey, window::Ring},
+};
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 pub use golden::Golden;
 pub use image::{Prepared, Slot};
@@ -312,6 +318,19 @@ impl Gateway for Kernel {
 
     fn site(&self) -> Result<SiteState> {
         calls::site(&self.ebpf, Clocks::now())
+    }
+
+    fn cells(&self) -> Result<Vec<(CellKey, Ring)>> {
+        cells::read(&self.ebpf)
+    }
+
+    fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
+        cells::write(&mut self.ebpf, key, ring)
+    }
+
+    fn clock(&self) -> u64 {
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 
     fn interfaces(&self) -> Vec<InterfaceState> {

@@ -18,6 +18,7 @@ use gateway_common::{
 };
 
 use super::{
+    cells::{CELL, SHARED, WINDOWS},
     counters,
     image::{Prepared, Slot},
     load, object,
@@ -130,6 +131,9 @@ impl Probe {
             return Ok(());
         }
         self.empty::<[u8; 16], u64>("LIMITS")?;
+        for name in [WINDOWS, SHARED] {
+            self.empty::<[u8; 16], [u8; CELL]>(name)?;
+        }
         self.empty::<u64, [u8; CALL]>("CALLS")?;
         self.empty::<u64, [u8; CALL]>("CALLS_OTHER")?;
         self.empty::<[u8; 16], u64>("KNOWN")?;

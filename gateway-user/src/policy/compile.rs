@@ -6,8 +6,9 @@ use gateway_common::{
     Class,
     policy::image::{
         ACTIONS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
-        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS, PROFILES,
-        REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS,
+        PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE,
+        TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,7 @@ use super::{
     automaton::States,
     base::{self, Base},
     cells::{Cells, Full},
+    floor,
     limits::{self, parameters},
     off,
     overlay::{self, Outcomes},
@@ -253,6 +255,7 @@ fn build(
         let dial = dial.put(&mut cells, &mut states).map_err(full)?;
         cells.set(base + DIAL_RULES, dial);
         cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
+        cells.set(base + PROFILE_NAME, limits::line_of(profile, 0));
         let actions_of = outcomes.row(number);
         let row = cells.put(&actions_of).map_err(full)?;
         cells.set(base + ACTIONS, u64::from(row));
@@ -265,6 +268,7 @@ fn build(
     }
 
     let limits = limits::put_limits(&mut cells, &config.limits).map_err(full)?;
+    floor::put(&mut cells, config).map_err(full)?;
     let trunks = limits::put_trunks(&mut cells, &config.trunks, interfaces).map_err(full)?;
     for (at, value) in [
         (FORMAT, FORMAT_V1),

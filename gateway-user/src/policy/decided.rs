@@ -14,7 +14,7 @@ use super::{
     matching::{Called, profile_of, suspected_by},
 };
 use crate::{
-    config::{Answer, Config, Limit, LimitKey, Profile, Rate},
+    config::{Answer, Config, Limit, LimitKey, Profile, Rate, Window},
     daemon::{ActiveOrder, Decided, OrderRule},
     numbering,
 };
@@ -54,6 +54,7 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
                 order.map(|order| (order.number, format!("order {}: {}", order.number, order.action()))).unzip();
         }
         Reason::Order => (found.order, found.rule) = by_order().unzip(),
+        Reason::Floor if judged.class() == Class::International => found.limit = Some(counted(&digits)),
         Reason::Floor => found.rule = Some(floor(&digits)),
         reason if limit(reason) => found.limit = Some(used_up(config, profile, judged, from)),
         Reason::Allowed | Reason::NoNumber => {
@@ -69,6 +70,16 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
 fn trunk(config: &Config, from: IpAddr) -> Option<&str> {
     let trunk = config.trunks.iter().find(|trunk| trunk.sources.iter().any(|network| network.contains(from)));
     trunk.map(|trunk| trunk.name.as_str())
+}
+
+/// What the floor counts of a call abroad.
+fn counted(digits: &str) -> String {
+    let [hour, day] = super::floor::BREAKER;
+    let country = super::explain::named_country(digits);
+    format!(
+        "the floor: at most {hour} and {day} to one country, and one in 12h to a country new to the site in which fraud ends \
+         up; dialled{country}"
+    )
 }
 
 fn floor(digits: &str) -> String {
@@ -105,6 +116,7 @@ fn used_up(config: &Config, profile: &Profile, judged: &Judged, from: IpAddr) ->
         Reason::SynLimit => {
             return format!("[ceiling] connections, {}: used up", allowance(config.ceiling.connections));
         }
+        Reason::Suspended => return "suspended: `tollgate list lines` names by what, and what lifts it".to_owned(),
         Reason::EmergencyFlood => {
             return format!("[emergency] unproved, {}: used up", allowance(config.emergency_unproved));
         }
@@ -119,24 +131,41 @@ fn used_up(config: &Config, profile: &Profile, judged: &Judged, from: IpAddr) ->
         Reason::NetworkLimit => LimitKey::Network,
         Reason::UnprovedLimit => LimitKey::Unproved,
         Reason::SiteLimit => LimitKey::All,
+        Reason::LineLimit => LimitKey::Line,
+        Reason::DestinationLimit => LimitKey::Country,
         _ => LimitKey::Source,
+    };
+    let of_key = |limit: &Limit| match key {
+        LimitKey::All => matches!(limit.key, LimitKey::All | LimitKey::Site) || !limit.site_windows.is_empty(),
+        LimitKey::Country => matches!(limit.key, LimitKey::Country | LimitKey::SourceCountry),
+        // Where the line is not known, its source stands for it.
+        LimitKey::Source => matches!(limit.key, LimitKey::Source | LimitKey::Line),
+        other => limit.key == other,
     };
     let counts = |limit: &&Limit| {
         profile.limits.contains(&limit.name)
-            && limit.key == key
+            && of_key(limit)
             && limit.class.is_none_or(|class| class == judged.class())
             && limit.method.is_none_or(|method| Some(method) == judged.method())
     };
-    let names: Vec<String> = config
-        .limits
-        .iter()
-        .filter(counts)
-        .map(|limit| format!("limit.{}, {}", limit.name, allowance(limit.rate)))
-        .collect();
+    let names: Vec<String> =
+        config.limits.iter().filter(counts).map(|limit| format!("limit.{}, {}", limit.name, allowed(limit))).collect();
     match names.as_slice() {
         [] => format!("a limit of profile {}: used up", profile.name),
         [one] => format!("{one}: used up"),
         several => format!("one of {}: used up", several.join("; ")),
+    }
+}
+
+/// What a limit allows, as the policy file writes it.
+fn allowed(limit: &Limit) -> String {
+    let windows = |windows: &[Window]| windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (&limit.rate, limit.site_windows.is_empty()) {
+        (Some(rate), _) => allowance(*rate),
+        (None, true) => format!("calls {}", windows(&limit.windows)),
+        (None, false) => {
+            format!("calls {}, of the site {}", windows(&limit.windows), windows(&limit.site_windows))
+        }
     }
 }
 

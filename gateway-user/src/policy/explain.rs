@@ -352,7 +352,7 @@ pub(super) fn ruling(say: Say, what: &What) -> String {
 }
 
 /// ` in Sierra Leone (SL)`, or nothing.
-fn named_country(digits: &str) -> String {
+pub(super) fn named_country(digits: &str) -> String {
     let country = numbering::lookup(digits).and_then(|range| range.country);
     country
         .map_or_else(String::new, |code| format!(" in {} ({code})", numbering::country_name(code).unwrap_or("unnamed")))
@@ -365,6 +365,9 @@ pub(super) const fn limit(reason: Reason) -> bool {
             | Reason::NetworkLimit
             | Reason::UnprovedLimit
             | Reason::SiteLimit
+            | Reason::LineLimit
+            | Reason::DestinationLimit
+            | Reason::Suspended
             | Reason::PacketLimit
             | Reason::EmergencyFlood
     )

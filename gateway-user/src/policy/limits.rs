@@ -1,14 +1,14 @@
 //! Limits, trunks and the built-in buckets, as parameters of the rate algorithm.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use gateway_common::{
-    limit::{gcra, name_hash},
-    policy::image::{Key, LIMIT_CELLS, OVER_DROP, OVER_WARN, TRUNK_CELLS},
+    limit::{gcra, name_hash, window},
+    policy::image::{Key, LIMIT_CELLS, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS},
 };
 
 use super::cells::{Cells, Full};
-use crate::config::{Config, Limit, LimitKey, Over, Profile, Rate, Trunk};
+use crate::config::{Config, Limit, LimitKey, Over, Profile, Rate, Role, Trunk, Window};
 
 /// Limits that a profile can name: a byte each in one cell.
 const A_PROFILE: usize = 8;
@@ -19,12 +19,11 @@ const DROPS: u64 = 1 << 63;
 
 /// Emission interval and tolerance of a rate, in nanoseconds.
 pub(super) fn parameters(rate: &Rate) -> [u64; 2] {
-    let per = u64::try_from(rate.per.as_nanos()).unwrap_or(u64::MAX);
-    let (interval, tolerance) = gcra::parameters(rate.count, per, rate.burst);
+    let (interval, tolerance) = gcra::parameters(rate.count, nanoseconds(rate.per), rate.burst);
     [interval, tolerance & !DROPS]
 }
 
-/// What of the limits cannot be put into an image, and what is done otherwise than it reads.
+/// What of the limits cannot be put into an image, and what counts otherwise than it reads.
 pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut Vec<String>) {
     for (count, what) in [(config.limits.len(), "limits"), (config.trunks.len(), "trunks")] {
         if count > MOST {
@@ -38,15 +37,14 @@ pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut
             errors.push(format!("the names {other:?} and {name:?} are the same to the kernel: rename one of them"));
         }
     }
-    for limit in &config.limits {
-        let verb = match limit.over {
-            Over::Ban => "ban",
-            Over::Suspend => "suspend",
-            Over::Drop | Over::Warn => continue,
-        };
-        let name = &limit.name;
-        warnings
-            .push(format!("limit.{name}: over = {verb:?} drops what is over the limit, and no more: write \"drop\""));
+    if !config.interfaces.is_empty() && config.interfaces.iter().all(|interface| interface.role == Role::Wan) {
+        for limit in config.limits.iter().filter(|limit| limit.key == LimitKey::Line) {
+            let name = &limit.name;
+            warnings.push(format!(
+                "limit.{name}: no interface has role lan, and what unproved sources say of themselves names no line: it \
+                 counts by source"
+            ));
+        }
     }
     for profile in &config.profiles {
         if profile.limits.len() > A_PROFILE {
@@ -64,20 +62,47 @@ fn trunk_name(trunk: &Trunk) -> String {
 pub(super) fn put_limits(cells: &mut Cells, limits: &[Limit]) -> Result<u32, Full> {
     let mut out = Vec::with_capacity(limits.len() * LIMIT_CELLS as usize);
     for limit in limits {
-        let kind = match limit.key {
-            LimitKey::Source => Key::Source,
-            LimitKey::Network => Key::Network,
-            LimitKey::Unproved => Key::Unproved,
-            LimitKey::All => Key::All,
-        };
         let method = limit.method.map_or(0, |method| method as u64);
         let class = limit.class.map_or(0, |class| class as u64 + 1);
-        let over = if limit.over == Over::Warn { OVER_WARN } else { OVER_DROP };
+        let over = match limit.over {
+            Over::Warn => OVER_WARN,
+            Over::Suspend => OVER_SUSPEND,
+            Over::Drop | Over::Ban => OVER_DROP,
+        };
         let name = u64::from(name_hash(limit.name.as_bytes()));
-        let [interval, tolerance] = parameters(&limit.rate);
-        out.extend([name | (kind as u64) << 32 | method << 40 | class << 48 | over << 56, interval, tolerance, 0]);
+        let [interval, tolerance] = limit.rate.as_ref().map_or([0; 2], parameters);
+        out.extend([name | (kind(limit.key) as u64) << 32 | method << 40 | class << 48 | over << 56]);
+        out.extend([interval, tolerance, limit.suspend.map_or(0, nanoseconds)]);
+        out.extend(windows(&limit.windows));
+        out.extend(windows(&limit.site_windows));
     }
     cells.put(&out)
+}
+
+/// What shares one allowance, as the kernel calls it.
+pub(crate) const fn kind(key: LimitKey) -> Key {
+    match key {
+        LimitKey::Source => Key::Source,
+        LimitKey::Network => Key::Network,
+        LimitKey::Unproved => Key::Unproved,
+        LimitKey::All | LimitKey::Site => Key::All,
+        LimitKey::Line => Key::Line,
+        LimitKey::Country => Key::Country,
+        LimitKey::SourceCountry => Key::SourceCountry,
+    }
+}
+
+/// Windows as the kernel reads them.
+pub(crate) fn windows(windows: &[Window]) -> [u64; window::WINDOWS] {
+    let mut out = [0; window::WINDOWS];
+    for (cell, it) in out.iter_mut().zip(windows) {
+        *cell = window::Window::new(it.count, nanoseconds(it.per)).0;
+    }
+    out
+}
+
+pub(super) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Puts the trunks into the image; returns where they begin.
@@ -97,4 +122,11 @@ pub(super) fn put_trunks(cells: &mut Cells, trunks: &[Trunk], interfaces: &HashM
 pub(super) fn of_profile(config: &Config, profile: &Profile) -> u64 {
     let numbers = profile.limits.iter().filter_map(|name| config.limits.iter().position(|limit| limit.name == *name));
     numbers.take(A_PROFILE).enumerate().fold(0, |cell, (slot, place)| cell | (place as u64 + 1) << (8 * slot))
+}
+
+/// What the cells of a line are kept under: its digest, and a hash of the name of its profile.
+pub(crate) fn line_of(profile: &Profile, digest: u64) -> u64 {
+    let name = u64::from(name_hash(profile.name.as_bytes()));
+    // The lower half of a digest tells lines apart as well as the upper one: both are to be touched.
+    digest ^ (name << 32 | name)
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
 use std::{
+    collections::HashMap,
     net::IpAddr,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
@@ -11,7 +12,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use gateway_common::{Class, Method, Reason, Verdict, call::State, judged::Who};
+use gateway_common::{
+    Class, Method, Reason, Verdict,
+    call::State,
+    judged::Who,
+    limit::{CellKey, window::Ring},
+};
 use gateway_user::selftest::SelfTest;
 use gateway_user::{
     config::{self, Config},
@@ -60,6 +66,9 @@ pub(crate) struct Board {
     pub(crate) fail_apply: bool,
     pub(crate) fail_self_test: bool,
     pub(crate) events: Vec<Event>,
+    pub(crate) cells: HashMap<CellKey, Ring>,
+    pub(crate) clock: u64,
+    pub(crate) uncounted: u64,
     pub(crate) now: Option<Timestamp>,
 }
 
@@ -110,6 +119,7 @@ impl Gateway for Fake {
             ],
             by_method: vec![(Method::Invite, 20)],
             events_lost: 1,
+            uncounted: self.0.lock().unwrap().uncounted,
             answers: Answers { given: 4, capped: 3, ..Answers::default() },
         })
     }
@@ -129,6 +139,23 @@ impl Gateway for Fake {
 
     fn site(&self) -> anyhow::Result<SiteState> {
         Ok(SiteState { known: 3, room: 16, answered: Some(Timestamp::UNIX_EPOCH), armed: true, arms: None })
+    }
+
+    fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>> {
+        Ok(self.0.lock().unwrap().cells.iter().map(|(key, ring)| (*key, *ring)).collect())
+    }
+
+    fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()> {
+        let cells = &mut self.0.lock().unwrap().cells;
+        match ring {
+            Some(ring) => cells.insert(*key, *ring),
+            None => cells.remove(key),
+        };
+        Ok(())
+    }
+
+    fn clock(&self) -> u64 {
+        self.0.lock().unwrap().clock
     }
 
     fn interfaces(&self) -> Vec<InterfaceState> {

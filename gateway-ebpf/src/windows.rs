@@ -1,0 +1,101 @@
+//! Cells that remember their calls: two maps that evict nothing, each cell under a lock of its own.
+
+use aya_ebpf::{
+    bindings::bpf_spin_lock as Lock,
+    btf_maps::{Array, HashMap},
+    helpers::generated::{bpf_spin_lock, bpf_spin_unlock},
+    macros::btf_map,
+};
+use gateway_common::{
+    judge::{self, Account, Asker},
+    limit::{
+        CellKey,
+        window::{Answer, How, RING, Ring},
+    },
+};
+
+use crate::{
+    counters::count_full,
+    env::{Bare, NOEXIST, decided, with_image},
+    maps::Image,
+};
+
+/// A cell under its lock.
+#[repr(C)]
+pub(crate) struct Cell {
+    lock: Lock,
+    reserved: u32,
+    ring: Ring,
+}
+
+const _: () = assert!(size_of::<Cell>() == 8 + RING, "a fresh cell would be of another size");
+
+/// Cells of lines, sources and networks: 16,384 of about 640 octets, 10 MB. Only trunk, lan and proven sources have any, so
+/// that a flood fills nothing; user space removes those that hold no call any more.
+#[btf_map]
+pub(crate) static WINDOWS: HashMap<CellKey, Cell, 16_384> = HashMap::new();
+
+/// Cells of the site and of countries, 1.3 MB; see [`CellKey::is_shared`].
+#[btf_map]
+pub(crate) static SHARED: HashMap<CellKey, Cell, 2_048> = HashMap::new();
+
+/// A cell that nothing has happened to, always zero: too large for a stack.
+#[btf_map]
+pub(crate) static FRESH: Array<[u64; size_of::<Cell>() / 8], 1> = Array::new();
+
+/// The cell of a key, made where it is missing and something is to be remembered.
+#[inline(always)]
+fn cell<const MOST: usize>(map: &HashMap<CellKey, Cell, MOST>, key: &CellKey, make: bool) -> Option<*mut Cell> {
+    if let Some(cell) = map.get_ptr_mut(key) {
+        return Some(cell);
+    }
+    if !make {
+        return None;
+    }
+    let fresh = FRESH.get_ptr(0)?.cast::<Cell>();
+    // SAFETY: the map gave the pointer, and its value is of the size of a cell, all of whose bits may be zero.
+    let _ = map.insert(key, unsafe { &*fresh }, NOEXIST);
+    let made = map.get_ptr_mut(key);
+    if made.is_none() {
+        count_full();
+    }
+    made
+}
+
+/// Asks a cell; `named` is limit and kind of its key, the answer an [`Answer`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_window(image: *const Image, named: u64, value: u64, how: u64, now: u64) -> u64 {
+    let Some(policy) = Bare::new(image) else { return Answer::Conforms as u64 };
+    let (how, key) = (How(how), CellKey { limit: named as u32, kind: (named >> 32) as u32, value });
+    let make = how.remembers();
+    let found = if key.is_shared() { cell(&SHARED, &key, make) } else { cell(&WINDOWS, &key, make) };
+    let Some(cell) = found else { return Answer::Conforms as u64 };
+    // SAFETY: the map gave the pointer; cells are never removed while a program that found them runs (RCU).
+    let lock = unsafe { &raw mut (*cell).lock };
+    // SAFETY: the lock of this cell; nothing is called before it is given back.
+    unsafe { bpf_spin_lock(lock) };
+    // SAFETY: whoever holds the lock is alone with the cell.
+    let answer = unsafe { &mut (*cell).ring }.ask(&policy, how, now);
+    // SAFETY: taken above.
+    unsafe { bpf_spin_unlock(lock) };
+    answer as u64
+}
+
+/// What becomes of a call that rules have decided about: see [`decided`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_charge(image: *const Image, profile: u32, asker: u64, account: u64) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    decided(judge::charge(&mut env, profile, Asker(asker), Account(account)))
+}
+
+/// Whether the floor stops a call abroad: its reason, or 0.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_floor(image: *const Image, take: u64, now: u64) -> u64 {
+    match with_image(image) {
+        Some(mut env) => judge::floor(&mut env, take != 0, now),
+        None => 0,
+    }
+}

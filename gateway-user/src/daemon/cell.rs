@@ -1,0 +1,259 @@
+//! A cell of a limit by windows, in the words of the policy file and of the command line.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use gateway_common::{
+    Class,
+    limit::{CellKey, FLOOR_CELL, line_digest, name_hash, window::Ring},
+    policy::image::Key,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    config::{Config, Limit, Mode, Network, Window},
+    control::views::ListView,
+    numbering,
+    policy::{floor, limits},
+    what::What,
+};
+
+/// The wall clock and the clock of the kernel's cells, read together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    pub(super) wall: Timestamp,
+    pub(super) kernel: u64,
+}
+
+impl Clocks {
+    /// The wall time of a time in a cell, before or after now.
+    pub(super) fn wall_of(self, kernel: u64) -> Timestamp {
+        let nanoseconds = i128::from(kernel) - i128::from(self.kernel);
+        let from_now = SignedDuration::from_nanos_i128(nanoseconds);
+        self.wall.checked_add(from_now).unwrap_or(self.wall)
+    }
+}
+
+/// Countries by their number in the policy image.
+pub(super) struct Site;
+
+impl Site {
+    /// The ISO code of a country's number; `None` for no country.
+    pub(super) fn code(number: u64) -> Option<&'static str> {
+        numbering::country_codes().get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
+    }
+
+    /// The number of an ISO code; 0 where it has none.
+    pub(super) fn number(code: &str) -> u16 {
+        let place = numbering::country_codes().binary_search(&code).ok();
+        place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+    }
+
+    fn name(number: u64) -> String {
+        let named = |code| format!("{} ({code})", numbering::country_name(code).unwrap_or("unnamed"));
+        Self::code(number).map_or_else(|| "no country".to_owned(), named)
+    }
+}
+
+/// A cell with the limit that it belongs to; `None` for the floor's, and where the policy no longer has it.
+pub(super) struct Named<'c> {
+    config: &'c Config,
+    key: &'c CellKey,
+    limit: Option<&'c Limit>,
+}
+
+impl<'c> Named<'c> {
+    pub(super) fn of(config: &'c Config, key: &'c CellKey) -> Self {
+        let limit = config.limits.iter().find(|limit| name_hash(limit.name.as_bytes()) == key.limit);
+        Self { config, key, limit }
+    }
+
+    fn kind(&self) -> Option<Key> {
+        Key::from_u8(self.key.kind as u8)
+    }
+
+    fn is_of_floor(&self) -> bool {
+        self.key.limit == FLOOR_CELL
+    }
+
+    fn is_of_site(&self) -> bool {
+        matches!(self.kind(), Some(Key::All | Key::Site))
+    }
+
+    /// The class of the limit; what the floor counts is international.
+    fn class(&self) -> Option<Class> {
+        if self.is_of_floor() { Some(Class::International) } else { self.limit.and_then(|limit| limit.class) }
+    }
+
+    /// The word that `resume` takes for it.
+    pub(super) fn word(&self) -> String {
+        match self.kind() {
+            Some(Key::Source | Key::SourceCountry) => source(self.key.value),
+            Some(Key::Network) => network(self.key.value).to_string(),
+            Some(Key::Line) => format!("line:#{:016x}", self.key.value),
+            Some(Key::Country) => Site::code(self.key.value).unwrap_or("none").to_owned(),
+            Some(Key::All | Key::Site | Key::Unproved) | None => {
+                self.class().unwrap_or(Class::International).as_str().to_owned()
+            }
+        }
+    }
+
+    /// What it counts.
+    pub(super) fn what(&self) -> String {
+        let calls = self.class().map_or_else(|| "calls".to_owned(), |class| format!("{} calls", class.as_str()));
+        match self.kind() {
+            Some(Key::Source) => format!("{calls} of {}", source(self.key.value)),
+            Some(Key::Network) => format!("{calls} of {}", network(self.key.value)),
+            Some(Key::Line) => format!("{calls} of the line {}", self.word()),
+            Some(Key::Country) => format!("{calls} to {}", Site::name(self.key.value)),
+            Some(Key::SourceCountry) => {
+                format!("{calls} of {} to {}", source(self.key.value), Site::name(u64::from(self.key.kind >> 16)))
+            }
+            Some(Key::All | Key::Site | Key::Unproved) | None => format!("all {calls} of the site"),
+        }
+    }
+
+    fn windows(&self) -> &[Window] {
+        match self.limit {
+            _ if self.is_of_floor() => &floor::BREAKER,
+            Some(limit) if self.kind() == Some(Key::Site) => &limit.site_windows,
+            Some(limit) => &limit.windows,
+            None => &[],
+        }
+    }
+
+    fn origin(&self) -> String {
+        match self.limit {
+            _ if self.is_of_floor() => "the floor".to_owned(),
+            Some(limit) => format!("[limit.{}]", limit.name),
+            None => "a limit that the policy no longer has".to_owned(),
+        }
+    }
+
+    /// A suspension for a person: what, since when, which country, how many calls, until when, how to lift it.
+    pub(super) fn suspension(&self, ring: &Ring, clocks: Clocks, mode: Mode) -> String {
+        let (since, until) = (clocks.wall_of(ring.since), clocks.wall_of(ring.until));
+        let shown = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let stops = if mode == Mode::Monitor && !self.is_of_floor() {
+            "would be suspended in enforce mode"
+        } else {
+            "are suspended"
+        };
+        let country = Site::name(ring.cause);
+        let why = if self.is_of_floor() {
+            let [hour, day] = floor::BREAKER;
+            format!("more than {hour} or {day} to {country} by the whole site")
+        } else {
+            let count = self.windows().iter().map(|it| ring.level(raw(it), ring.since)).max().unwrap_or_default();
+            let windows: Vec<String> = self.windows().iter().map(ToString::to_string).collect();
+            format!("more than {}: {count} calls before, the last to {country}", windows.join(", "))
+        };
+        format!(
+            "{} {stops} since {} until {}: {why} ({}); `tollgate resume {}` lifts it",
+            self.what(),
+            shown(since),
+            shown(until),
+            self.origin(),
+            self.lift(ring)
+        )
+    }
+
+    /// The word that lifts a suspension: the country, where the floor stopped all because of one.
+    fn lift(&self, ring: &Ring) -> String {
+        match Site::code(ring.cause) {
+            Some(code) if self.is_of_floor() && self.is_of_site() => code.to_owned(),
+            _ => self.word(),
+        }
+    }
+
+    /// Whether no window of its limit holds a call any more.
+    pub(super) fn is_idle(&self, ring: &Ring, now: u64) -> bool {
+        self.windows().iter().all(|window| ring.level(raw(window), now) == 0)
+    }
+
+    /// Whether WHAT of `resume` means it.
+    pub(super) fn is_meant(&self, what: &What, ring: &Ring) -> bool {
+        let country = |code: &str| u64::from(Site::number(code));
+        match (what, self.kind()) {
+            (What::Source(asked), Some(Key::Source | Key::SourceCountry)) => {
+                contains(asked, &of_source(self.key.value)) || contains(&of_source(self.key.value), asked)
+            }
+            (What::Source(asked), Some(Key::Network)) => {
+                contains(asked, &network(self.key.value)) || contains(&network(self.key.value), asked)
+            }
+            (What::Country(code), Some(Key::Country)) => self.key.value == country(code),
+            (What::Country(code), Some(Key::SourceCountry)) => u64::from(self.key.kind >> 16) == country(code),
+            (What::Country(code), Some(Key::All | Key::Site)) => self.is_of_floor() && ring.cause == country(code),
+            (What::Class(class), Some(Key::All | Key::Site)) => self.class().is_none_or(|it| it == *class),
+            (What::Line(name), Some(Key::Line)) => self.is_line(name),
+            _ => false,
+        }
+    }
+
+    /// Whether its line is the one of this name, or of the digest behind a `#`.
+    fn is_line(&self, name: &str) -> bool {
+        if let Some(digest) = name.strip_prefix('#') {
+            return u64::from_str_radix(digest, 16) == Ok(self.key.value);
+        }
+        let digest = line_digest(name.as_bytes());
+        self.config.profiles.iter().any(|profile| limits::line_of(profile, digest) == self.key.value)
+    }
+
+    /// The cell as `list` shows it.
+    pub(super) fn view(&self, ring: &Ring, clocks: Clocks) -> ListView {
+        let suspended = clocks.kernel < ring.until;
+        let kind = match self.kind() {
+            Some(Key::Source | Key::SourceCountry) => "source",
+            Some(Key::Network) => "network",
+            Some(Key::Line) => "line",
+            Some(Key::Country) => "country",
+            Some(Key::All | Key::Site | Key::Unproved) | None => "site",
+        };
+        let level: Vec<String> =
+            self.windows().iter().map(|it| format!("{} of {it}", ring.level(raw(it), clocks.kernel))).collect();
+        ListView {
+            kind: kind.into(),
+            value: self.what(),
+            action: if suspended { "suspended" } else { "counted" }.into(),
+            profile: None,
+            origin: self.origin(),
+            reason: suspended.then(|| format!("{} calls refused, {}", ring.refused, Site::name(ring.cause))),
+            since: suspended.then(|| clocks.wall_of(ring.since)),
+            expires: suspended.then(|| clocks.wall_of(ring.until)),
+            schedule: None,
+            active: true,
+            level: (!level.is_empty()).then(|| level.join(", ")),
+            undo: Some(format!("tollgate resume {}", self.lift(ring))),
+        }
+    }
+}
+
+fn raw(window: &Window) -> gateway_common::limit::window::Window {
+    let [first, ..] = limits::windows(std::slice::from_ref(window));
+    gateway_common::limit::window::Window(first)
+}
+
+fn contains(outer: &Network, inner: &Network) -> bool {
+    outer.prefix_len <= inner.prefix_len && outer.contains(inner.address)
+}
+
+/// What a source is: an IPv4 address, or an IPv6 /64.
+fn of_source(value: u64) -> Network {
+    of(value, 32, 64)
+}
+
+fn source(value: u64) -> String {
+    of_source(value).to_string()
+}
+
+/// What a network is: an IPv4 /24, or an IPv6 /56.
+fn network(value: u64) -> Network {
+    of(value, 24, 56)
+}
+
+fn of(value: u64, v4: u8, v6: u8) -> Network {
+    if value >> 32 == 0xffff {
+        Network { address: IpAddr::V4(Ipv4Addr::from_bits(value as u32)), prefix_len: v4 }
+    } else {
+        Network { address: IpAddr::V6(Ipv6Addr::from_bits(u128::from(value) << 64)), prefix_len: v6 }
+    }
+}

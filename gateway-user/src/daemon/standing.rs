@@ -1,0 +1,232 @@
+//! What limits and the floor have stopped for a time: who is told, what `list` shows, how it is lifted.
+
+use std::collections::HashMap;
+
+use gateway_common::{
+    Reason, Verdict,
+    judged::Who,
+    limit::{CellKey, FLOOR_CELL, window::Ring},
+    policy::image::Key,
+};
+use jiff::Timestamp;
+
+use super::{
+    Core, Event,
+    cell::{Clocks, Named, Site},
+    core::refused,
+    used,
+};
+use crate::{
+    control::{
+        protocol::ErrorView,
+        views::{ChangedView, ListView},
+    },
+    journal::ChangeKind,
+    what::What,
+};
+
+/// Cells of lines, sources and networks that the kernel has room for; half of them full, idle ones are removed.
+const ROOM: usize = 16_384;
+
+/// What the daemon knows of the cells.
+#[derive(Default)]
+pub(super) struct Standing {
+    /// The suspensions that were told: since when, and what it was called.
+    told: HashMap<CellKey, (u64, String)>,
+    /// Whether an event tells of something new.
+    due: bool,
+    /// Calls that no cell was free for, as far as that was told.
+    uncounted: u64,
+}
+
+impl Standing {
+    /// Notes an event that may tell of a suspension.
+    pub(super) fn note(&mut self, event: &Event) {
+        let limited = matches!(
+            event.reason,
+            Reason::Suspended
+                | Reason::Floor
+                | Reason::SourceLimit
+                | Reason::NetworkLimit
+                | Reason::LineLimit
+                | Reason::SiteLimit
+                | Reason::DestinationLimit
+        );
+        self.due |= limited && event.who != Who::Unproved && event.verdict != Verdict::Pass;
+    }
+}
+
+impl Core {
+    /// Tells what is suspended anew, if an event said that something may be.
+    pub(super) fn watch_if_due(&mut self) {
+        if std::mem::take(&mut self.standing.due) {
+            self.watch();
+        }
+    }
+
+    /// Looks at every cell: tells what is suspended anew and what has ended, notes the countries that were called, makes
+    /// room. What cannot be read is tried again the next time.
+    pub(super) fn watch(&mut self) {
+        let cells = match self.gateway.cells() {
+            Ok(cells) => cells,
+            Err(error) => {
+                tracing::warn!("cannot read what limits have suspended; trying again: {error:#}");
+                return;
+            }
+        };
+        let clocks = self.clocks();
+        self.tell_suspensions(&cells, clocks);
+        used::keep(self, &cells, clocks);
+        self.tell_uncounted();
+        self.make_room(&cells, clocks);
+    }
+
+    pub(super) fn clocks(&self) -> Clocks {
+        Clocks { wall: self.now(), kernel: self.gateway.clock() }
+    }
+
+    fn tell_suspensions(&mut self, cells: &[(CellKey, Ring)], clocks: Clocks) {
+        let mut standing = HashMap::new();
+        for (key, ring) in cells.iter().filter(|(_, ring)| clocks.kernel < ring.until) {
+            let named = Named::of(&self.config, key);
+            let name = named.what();
+            if self.standing.told.get(key).is_none_or(|(since, _)| *since != ring.since) {
+                let told = named.suspension(ring, clocks, self.config.mode);
+                tracing::warn!("{told}");
+                self.keep(ChangeKind::Suspended, told, None);
+            }
+            standing.insert(*key, (ring.since, name));
+        }
+        let ended: Vec<String> = self
+            .standing
+            .told
+            .iter()
+            .filter(|(key, _)| !standing.contains_key(key))
+            .map(|(_, (_, name))| format!("the suspension of {name} has ended"))
+            .collect();
+        self.standing.told = standing;
+        for told in ended {
+            tracing::info!("{told}");
+            self.keep(ChangeKind::Resumed, told, None);
+        }
+    }
+
+    fn tell_uncounted(&mut self) {
+        let Ok(counters) = self.gateway.counters() else { return };
+        if counters.uncounted > self.standing.uncounted {
+            let more = counters.uncounted - self.standing.uncounted;
+            let told = format!(
+                "{more} calls were not counted by limits: all {ROOM} cells of lines, sources and networks are taken. \
+                 `tollgate list lines` shows whose; the windows of the site hold all the same"
+            );
+            tracing::error!("{told}");
+            self.keep(ChangeKind::Uncounted, told, None);
+        }
+        self.standing.uncounted = counters.uncounted;
+    }
+
+    /// Removes cells of which no window holds a call any more, once half the room is taken.
+    fn make_room(&mut self, cells: &[(CellKey, Ring)], clocks: Clocks) {
+        let taken = cells.iter().filter(|(key, _)| !key.is_shared()).count();
+        if taken < ROOM / 2 {
+            return;
+        }
+        for (key, ring) in cells.iter().filter(|(key, _)| !key.is_shared()) {
+            let idle = clocks.kernel >= ring.until && Named::of(&self.config, key).is_idle(ring, clocks.kernel);
+            if !idle {
+                continue;
+            }
+            if let Err(error) = self.gateway.set_cell(key, None) {
+                tracing::warn!("cannot remove a cell that no limit needs: {error:#}");
+                return;
+            }
+        }
+    }
+
+    /// The cells, as `list` shows them; with `all`, those too that are not suspended.
+    pub(super) fn list_cells(&self, all: bool) -> anyhow::Result<Vec<ListView>> {
+        let clocks = self.clocks();
+        let mut cells = self.gateway.cells()?;
+        cells.retain(|(_, ring)| clocks.kernel < ring.until || all && ring.admitted > 0);
+        cells.sort_unstable_by_key(|(key, ring)| (ring.until <= clocks.kernel, key.limit, key.kind, key.value));
+        Ok(cells.iter().map(|(key, ring)| Named::of(&self.config, key).view(ring, clocks)).collect())
+    }
+
+    /// Lifts what is suspended for WHAT, and forgets the calls that led to it, or the next one would suspend it again.
+    pub(super) fn resume(&mut self, what: &str, who: &str) -> Result<ChangedView, ErrorView> {
+        let now = self.now();
+        let parsed: What =
+            what.parse().map_err(|error| ErrorView::usage(format!("`{}`: {error}", what.escape_debug())))?;
+        let cells = self.gateway.cells().map_err(refused)?;
+        let kernel = self.gateway.clock();
+        let hit: Vec<(CellKey, Ring)> =
+            cells.into_iter().filter(|(key, ring)| Named::of(&self.config, key).is_meant(&parsed, ring)).collect();
+        let lifted = hit.iter().filter(|(_, ring)| kernel < ring.until).count();
+        if hit.is_empty() && !matches!(parsed, What::Country(_)) {
+            return Err(ErrorView::refused(format!(
+                "no limit counts or suspends {parsed}: `tollgate list lines` shows what is counted, and the words to type"
+            )));
+        }
+        for (key, ring) in &hit {
+            if key.limit != FLOOR_CELL {
+                self.gateway.set_cell(key, None).map_err(refused)?;
+            } else if key.kind == Key::All as u32 {
+                self.gateway.set_cell(key, None).map_err(refused)?;
+                self.call_freely(ring.cause as u16)?;
+            }
+        }
+        if let (What::Country(code), true) = (&parsed, self.config.floor) {
+            self.call_freely(Site::number(code))?;
+        }
+        self.standing.told.retain(|key, _| !hit.iter().any(|(it, _)| it == key));
+        let done = match lifted {
+            0 => format!("resume {parsed}: nothing was suspended; what was counted begins anew"),
+            n => format!("resume {parsed}: {n} {} lifted", if n == 1 { "suspension" } else { "suspensions" }),
+        };
+        self.keep(ChangeKind::Resumed, done.clone(), Some(who));
+        tracing::info!(who, "{done}");
+        Ok(self.changed(None, done, now))
+    }
+
+    /// Lets the floor count the calls to a country anew, as one that the site has used before.
+    fn call_freely(&mut self, country: u16) -> Result<(), ErrorView> {
+        let key = CellKey { limit: FLOOR_CELL, kind: Key::Country as u32, value: u64::from(country) };
+        let ring = Ring { used: 1, first: self.gateway.clock().max(1), ..Ring::FRESH };
+        self.gateway.set_cell(&key, Some(&ring)).map_err(refused)
+    }
+
+    /// Notes a stop of the daemon: what it knows of countries is on disk.
+    pub(super) fn keep_used(&mut self) {
+        if let Ok(cells) = self.gateway.cells() {
+            let clocks = self.clocks();
+            used::keep(self, &cells, clocks);
+        }
+    }
+
+    /// What was known of countries when the daemon ended is known again.
+    pub(super) fn restore_used(&mut self, used: &used::Used) {
+        let clocks = self.clocks();
+        let known: Vec<u16> = match self.gateway.cells() {
+            Ok(cells) => {
+                cells.iter().filter(|(key, _)| used::is_of_floor(key)).map(|(key, _)| key.value as u16).collect()
+            }
+            Err(error) => {
+                tracing::warn!("cannot read what the floor counts; countries used before count as new: {error:#}");
+                return;
+            }
+        };
+        for (code, first) in used.iter().filter(|(code, _)| !known.contains(&Site::number(code))) {
+            let key = CellKey { limit: FLOOR_CELL, kind: Key::Country as u32, value: Site::number(code).into() };
+            if let Err(error) = self.gateway.set_cell(&key, Some(&used::ring(*first, clocks))) {
+                tracing::warn!("cannot restore that {code} was called before: {error:#}");
+                return;
+            }
+        }
+    }
+
+    /// The first call to each country that the floor knows of.
+    pub(super) fn first_calls(cells: &[(CellKey, Ring)], clocks: Clocks) -> HashMap<&'static str, Timestamp> {
+        let of_floor = cells.iter().filter(|(key, ring)| used::is_of_floor(key) && ring.first != 0);
+        of_floor.filter_map(|(key, ring)| Some((Site::code(key.value)?, clocks.wall_of(ring.first)))).collect()
+    }
+}
