@@ -8,6 +8,7 @@ mod differential;
 mod installation;
 mod kernel;
 mod netns;
+mod numbers;
 mod operator;
 mod oracle;
 mod past;
