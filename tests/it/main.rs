@@ -19,3 +19,4 @@ mod site;
 mod tcp;
 mod torture;
 mod traffic;
+mod weekend;
