@@ -18,6 +18,8 @@ fn site(name: &str) -> HostEngine {
         "us9" => ("US", "9"),
         "de" => ("DE", ""),
         "au" => ("AU", ""),
+        "de0" => ("DE", "0"),
+        "il" => ("IL", ""),
         _ => panic!("no site {name}"),
     };
     let outside = if outside.is_empty() { String::new() } else { format!("outside_line = [\"{outside}\"]\n") };
@@ -46,4 +48,24 @@ fn every_vector_is_what_it_says() {
     }
     assert_eq!(count, 77);
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn of_two_readings_the_one_that_is_not_too_long_counts() {
+    for (name, input, country, number) in [
+        // Outside line 0, carrier 01033, 00: or 00 and a number of +1 with sixteen digits.
+        ("de0", "00103300442071838750", "GB", "442071838750"),
+        // Access codes 012 and 00.
+        ("il", "012442071838750", "GB", "442071838750"),
+        ("il", "0012125551234", "US", "12125551234"),
+    ] {
+        let judged = site(name).judge(&frame_of(&invite(&format!("sip:{input}@gw.example.net"))), Side::Lan, 0, 1);
+        let code = numbering::country_codes().get((judged.country as usize).wrapping_sub(1)).copied();
+        let digits = String::from_utf8(judged.e164().collect()).unwrap();
+        assert_eq!(
+            (judged.class().as_str(), code, digits.as_str()),
+            ("international", Some(country), number),
+            "{input}"
+        );
+    }
 }

@@ -19,5 +19,6 @@ pub mod offload;
 pub mod packet;
 pub mod peer;
 pub mod sip;
+pub mod weekend;
 pub mod witness;
 pub mod xdp;

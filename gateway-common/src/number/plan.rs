@@ -374,7 +374,8 @@ const PLUS: u32 = 16;
 /// In a word with a reading: the length of the string, in the byte above.
 const LENGTH: u32 = 24;
 
-/// The reading that decides: one that is blocked, else the first of the strongest kind that is possible.
+/// The reading that decides: one that is blocked, else the first possible one of the strongest kind, of those that are not
+/// too long where there are such.
 #[inline(always)]
 fn best<P: Policy>(env: &P, profile: u32, readings: Readings, shape: Shape, foreign: u64) -> Weight {
     let plus = if shape.plus() || shape.start() > 0 { shape.start() as u64 + 1 } else { 0 };
@@ -432,10 +433,12 @@ pub fn weigh<P: Policy>(env: &P, profile: u32, word: u64) -> Weight {
     if !decides && !possible {
         return Weight(0);
     }
+    // One with more digits than its country has is more likely a misreading of the codes in front.
+    let fits = (found.digits() <= vector.max()) as u64;
     let rank = match decides {
-        true if action.is_off() => 5,
-        true => 4,
-        false => 4 - kind,
+        true if action.is_off() => 10,
+        true => 8,
+        false => (4 - kind) << 1 | fits,
     };
     // A plus in front of a number that may be whole leaves no other reading.
     let plus = word >> PLUS & 0xff;

@@ -93,7 +93,8 @@ fn other_shared_calling_codes_are_split() {
     geo("SH", &["29022158"]);
     geo("AX", &["35818123456"]);
     geo("FI", &["358131234567"]);
-    geo("MF", &["590590771234"]);
+    geo("MF", &["590590771234", "590590871234"]);
+    geo("BL", &["590590271234", "590590511234", "590590521234"]);
     geo("GP", &["590590201234"]);
     geo("BQ", &["5997151234", "5993181234", "5994161234"]);
     geo("CW", &["59994151234"]);
@@ -129,6 +130,18 @@ fn charged_services_are_premium_and_their_neighbours_are_not() {
     geo("JP", &["81312345678", "81120123456", "81570012345", "819012345678"]);
     geo("DE", &["498001234567", "4990612345", "498105123456"]);
     geo("BB", &["12469751234", "12464301234"]);
+}
+
+#[test]
+fn short_and_long_numbers_have_their_lengths() {
+    let lengths = |digits: &str| lookup(digits).map(|range| (range.prefix, range.min, range.max));
+    // Pagers of Qatar, local rate of Australia, freephone of Thailand, and telephones beside them.
+    assert_eq!(lengths("9742101234"), Some(("9742", 10, 11)));
+    assert_eq!(lengths("97444123456"), Some(("974", 11, 11)));
+    assert_eq!(lengths("61131234"), Some(("6113", 8, 14)));
+    assert_eq!(lengths("661800123456"), Some(("661800", 10, 12)));
+    // Seven digits of Canada's 310 are not called from abroad.
+    assert_eq!(lengths("13105551234"), Some(("1310", 11, 11)));
 }
 
 #[test]

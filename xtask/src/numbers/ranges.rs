@@ -21,6 +21,10 @@ const DEPTH: usize = 8;
 const PREMIUM_DEPTH: usize = 3;
 const PREMIUM_DEPTH_NANP: usize = 6;
 
+/// Numbers that are shorter or longer than a region's telephones have rows of their own, of at most so many digits behind the
+/// calling code.
+const LENGTHS_DEPTH: usize = 4;
+
 /// The most digits of an E.164 number.
 const E164_MAX: usize = 15;
 
@@ -53,6 +57,7 @@ impl Kind {
 }
 
 /// One row.
+#[derive(Clone)]
 pub(super) struct Row {
     /// Region; `None` where there is none.
     pub(super) country: Option<String>,
@@ -147,6 +152,10 @@ impl<'a> CallingCode<'a> {
                 self.insert("", &tails, rows)?;
             }
         }
+        // In +1 only Canada's 310-XXXX is shorter, which is not called from abroad.
+        if self.code != "1" {
+            self.stretch("", rows);
+        }
         for (index, territory) in self.territories.iter().enumerate() {
             for prefix in own.values(&territory.id, self.code, "prefixes") {
                 if !prefix.starts_with(self.code) {
@@ -156,6 +165,42 @@ impl<'a> CallingCode<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Gives the prefixes under which there are numbers with fewer or more digits than their row says rows that say so.
+    fn stretch(&self, head: &str, rows: &mut BTreeMap<String, Row>) {
+        let prefix = format!("{}{head}", self.code);
+        let Some(row) = self.row_of(&prefix, rows).filter(|row| self.is_unusual(head, row)) else {
+            return;
+        };
+        let tails: Vec<String> = ('0'..='9').map(|digit| format!("{head}{digit}")).collect();
+        let tails: Vec<&String> = tails.iter().filter(|tail| self.lengths_of(tail).is_some()).collect();
+        let deeper = rows.range(prefix.clone()..).nth(1).is_some_and(|(next, _)| next.starts_with(&prefix));
+        let all = !head.is_empty() && tails.iter().all(|tail| self.is_unusual(tail, &row));
+        if deeper || !all && head.len() < LENGTHS_DEPTH {
+            for tail in tails {
+                self.stretch(tail, rows);
+            }
+        } else if let Some((least, most)) = self.lengths_of(head) {
+            rows.insert(prefix, Row { min: least.min(row.min), max: most.max(row.max), ..row });
+        }
+    }
+
+    /// Whether there are numbers that begin so of which the row does not tell the length.
+    fn is_unusual(&self, head: &str, row: &Row) -> bool {
+        self.lengths_of(head).is_some_and(|(least, most)| least < row.min || most > row.max)
+    }
+
+    /// The fewest and the most digits of the numbers that begin so behind the calling code, that code included.
+    fn lengths_of(&self, head: &str) -> Option<(usize, usize)> {
+        let lengths = self.patterns.lengths(head, None);
+        let total = |length: usize| (self.code.len() + length).min(E164_MAX);
+        Some((total(*lengths.first()?), total(*lengths.last()?)))
+    }
+
+    /// The row that a prefix falls under.
+    fn row_of(&self, prefix: &str, rows: &BTreeMap<String, Row>) -> Option<Row> {
+        (self.code.len()..=prefix.len()).rev().find_map(|length| rows.get(&prefix[..length]).cloned())
     }
 
     /// Adds the rows of `tails`, except where every number is too short to be called from abroad: Canada's 310-XXXX.
@@ -189,10 +234,18 @@ impl<'a> CallingCode<'a> {
                 tails.push((String::new(), label));
                 inherited = label;
             }
+            let mut alike = depth > 0;
             for digit in b'0'..=b'9' {
                 let next = self.patterns.step(states, digit);
                 let below = self.tails(&next, depth + 1, inherited);
+                let one = below.first().filter(|(tail, _)| tail.is_empty()).map(|(_, label)| *label);
+                let first = tails.first().map(|(_, label)| *label);
+                alike &= next.is_empty() || one.is_some_and(|(_, kind)| kind == Kind::Geographic) && below.len() == 1;
+                alike &= next.is_empty() || first.is_none() || first == one;
                 tails.extend(below.iter().map(|(tail, label)| (format!("{}{tail}", char::from(digit)), *label)));
+            }
+            if let (true, Some((_, label))) = (alike, tails.first()) {
+                tails = vec![(String::new(), *label)];
             }
         }
         let tails = Rc::new(tails);
@@ -234,16 +287,11 @@ impl<'a> CallingCode<'a> {
     }
 
     /// The label where regions or kinds are mixed and no further digit is looked at: ordinary before charged, and the main
-    /// region for what several share.
+    /// region, which is the first, for what it shares.
     fn fallback(&self, states: &States) -> Option<Label> {
         let regions = self.regions(states);
-        let ordinary: Vec<usize> =
-            regions.iter().filter(|(_, ordinary)| **ordinary).map(|(&region, _)| region).collect();
-        match ordinary[..] {
-            [] => regions.first_key_value().map(|(&region, _)| (region, Kind::Premium)),
-            [region] => Some((region, Kind::Geographic)),
-            _ => Some((0, Kind::Geographic)),
-        }
+        let ordinary = regions.iter().find(|(_, ordinary)| **ordinary).map(|(&region, _)| (region, Kind::Geographic));
+        ordinary.or_else(|| Some((*regions.first_key_value()?.0, Kind::Premium)))
     }
 
     fn row(&self, (region, kind): Label) -> Result<Row> {
