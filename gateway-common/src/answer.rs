@@ -264,7 +264,7 @@ mod tests {
         octets[24..32].copy_from_slice(&judged.time.to_ne_bytes());
         octets[32..40].copy_from_slice(&judged.source.hi.to_ne_bytes());
         octets[40..48].copy_from_slice(&judged.source.lo.to_ne_bytes());
-        octets[48..JUDGED].copy_from_slice(&judged.dialled);
+        octets[48..48 + DIALLED].copy_from_slice(&judged.dialled);
         for (i, value) in [14u16, 34, 42, 700].into_iter().enumerate() {
             octets[JUDGED + 2 * i..][..2].copy_from_slice(&value.to_ne_bytes());
         }

@@ -3,7 +3,7 @@
 use crate::{
     addr::Addr,
     call::{Call, Digest},
-    dialog::{self, Dialog},
+    dialog::Dialog,
     judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{
@@ -110,24 +110,6 @@ pub trait Env: Text + Policy {
     /// What names the call of the message at hand.
     fn dialog(&mut self) -> &mut Dialog;
 
-    /// Reads it from a request; see [`dialog::request`].
-    #[inline(always)]
-    fn request_dialog(&mut self, at: u32, who: u8)
-    where
-        Self: Sized,
-    {
-        dialog::request(self, at, who);
-    }
-
-    /// Reads it from an answer; see [`dialog::answer`].
-    #[inline(always)]
-    fn answer_dialog(&mut self, at: u32)
-    where
-        Self: Sized,
-    {
-        dialog::answer(self, at);
-    }
-
     /// The call with this Call-ID, if it is known: of sources that the site vouches for first.
     fn call(&mut self, id: Digest) -> Option<&mut Call>;
 
@@ -139,11 +121,11 @@ pub trait Env: Text + Policy {
 
     /// What the call table says of the INVITE at hand; see [`judge::again`].
     #[inline(always)]
-    fn again(&mut self, datagram: &Datagram) -> u64
+    fn again(&mut self, datagram: &Datagram, at: u32, who: u8) -> u64
     where
         Self: Sized,
     {
-        judge::again(self, datagram)
+        judge::again(self, datagram, at, who)
     }
 
     /// The record of this packet.

@@ -1,14 +1,13 @@
 //! The calls, the sources that are known, and what was learned of the site.
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use gateway_common::{
     addr::Addr,
-    dialog, judge,
+    judge,
     site::{Site, hint},
 };
 
 use crate::{
-    env::{Told, with_image},
+    env::{Told, now, with_image},
     maps::{CALLS, CALLS_OTHER, HINTS_MAP, Image, KNOWN, SITE},
     window::{Scratch, Window, masked},
 };
@@ -39,13 +38,17 @@ pub(crate) fn is_hinted(source: Addr) -> bool {
     unsafe { core::ptr::read_volatile(hints.cast::<u64>().add(word)) >> (bit & 63) & 1 != 0 }
 }
 
-/// Whether a source is known; `now` is 0 where the clock shall be read.
+/// Whether a source is known.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_is_known(hi: u64, lo: u64, now: u64) -> u64 {
-    let Some(until) = KNOWN.get_ptr_mut(&Addr { hi, lo }) else { return 0 };
-    // SAFETY: the helper has no preconditions.
-    let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
+pub(crate) extern "C" fn tg_is_known(hi: u64, lo: u64) -> u64 {
+    let source = Addr { hi, lo };
+    if !is_hinted(source) {
+        return 0;
+    }
+    let Some(until) = KNOWN.get_ptr_mut(&source) else { return 0 };
+    let Some(window) = Window::of_this_cpu() else { return 0 };
+    let now = now(window.scratch);
     // SAFETY: the map gave the pointer; an aligned word is read whole.
     (now < unsafe { core::ptr::read_volatile(until) }) as u64
 }
@@ -79,32 +82,14 @@ pub(crate) extern "C" fn tg_keep_call(own: u32, id: u64) -> u64 {
     kept.is_ok() as u64
 }
 
-/// Reads the dialog of a request.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_request_dialog(image: *const Image, at: u32, who: u32) -> u64 {
-    let Some(mut env) = with_image(image) else { return 0 };
-    dialog::request(&mut env, at, who as u8);
-    1
-}
-
-/// Reads the dialog of an answer.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_answer_dialog(image: *const Image, at: u32) -> u64 {
-    let Some(mut env) = with_image(image) else { return 0 };
-    dialog::answer(&mut env, at);
-    1
-}
-
 /// What the call table says of an INVITE.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_again(image: *const Image) -> u64 {
+pub(crate) extern "C" fn tg_again(image: *const Image, at: u32, who: u32) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let datagram = unsafe { &(*env.window.scratch).datagram };
-    judge::again(&mut env, datagram)
+    judge::again(&mut env, datagram, at, who as u8)
 }
 
 /// What a message does to the calls.

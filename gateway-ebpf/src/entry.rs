@@ -21,7 +21,7 @@ use crate::{
     calls::{is_armed, is_hinted},
     canonical::{NOT_REFUSED, packed, tg_refused},
     counters::{count_reason, count_refused},
-    env::{Bare, Told, tg_fragment},
+    env::{Bare, Told, generation, tg_fragment},
     judge::decision,
     maps::{Image, POLICY, PROBE, PROBED},
     next::{JUDGE, Next},
@@ -95,7 +95,7 @@ fn action(ctx: &XdpContext, side: Side, next: Next) -> u32 {
             found = deep(ctx, image);
         }
         if found == SIP || found == TO_SIP {
-            hand_over(ctx, side, short, next);
+            hand_over(ctx, side, image, short, next);
         } else if found == LATER_FRAGMENT {
             reason = Reason::Fragment;
             if let Some(refused) = fragment(ctx, side, image) {
@@ -113,7 +113,7 @@ fn action(ctx: &XdpContext, side: Side, next: Next) -> u32 {
 /// Hands the datagram or segment of the scratch to the program that judges it, which does not come back. `short` is what
 /// the short way said of it. It returns where there is nothing to judge.
 #[inline(always)]
-fn hand_over(ctx: &XdpContext, side: Side, short: u64, next: Next) {
+fn hand_over(ctx: &XdpContext, side: Side, image: *const Image, short: u64, next: Next) {
     let Some(window) = Window::of_this_cpu() else { return };
     let Some((arrival, now)) = arrival(ctx, side) else { return };
     // SAFETY: the pointer is the per-CPU scratch of this program run.
@@ -124,6 +124,9 @@ fn hand_over(ctx: &XdpContext, side: Side, short: u64, next: Next) {
     scratch.told = Told::new(arrival).0;
     scratch.now = now;
     scratch.short = short;
+    if PROBE.load() != 0 {
+        scratch.generation = generation(image);
+    }
     next.call(ctx, JUDGE);
 }
 

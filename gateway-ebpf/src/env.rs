@@ -21,7 +21,7 @@ use gateway_common::{
     },
     policy::{
         Policy,
-        image::{Action, CELLS, DialCell, SourceEntry},
+        image::{Action, CELLS, DialCell, SWITCHES, SourceEntry},
     },
     sip::target::Target,
     site::Site,
@@ -30,11 +30,9 @@ use gateway_common::{
 };
 
 use crate::{
-    calls::{
-        is_hinted, site, tg_again, tg_answer_dialog, tg_follow, tg_is_known, tg_keep_call, tg_know, tg_request_dialog,
-    },
+    calls::{site, tg_again, tg_follow, tg_is_known, tg_keep_call, tg_know},
     maps::{CALLS, CALLS_OTHER, Image, LIMITS},
-    window::{Window, masked, rolled},
+    window::{Scratch, Window, masked, rolled},
     windows::{tg_charge, tg_floor, tg_window},
 };
 
@@ -47,8 +45,6 @@ const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to ano
 pub(crate) struct Kernel {
     pub(crate) window: Window,
     pub(crate) image: *const Image,
-    /// Nanoseconds, 0 until read; kept in the scratch from then on.
-    pub(crate) now: u64,
 }
 
 impl Steps for Kernel {
@@ -244,13 +240,7 @@ impl Env for Kernel {
 
     #[inline(always)]
     fn now(&mut self) -> u64 {
-        if self.now == 0 {
-            // SAFETY: the helper has no preconditions.
-            self.now = unsafe { bpf_ktime_get_ns() };
-            // SAFETY: as in `judged`. What is called later reads the same time.
-            unsafe { (*self.window.scratch).now = self.now };
-        }
-        self.now
+        now(self.window.scratch)
     }
 
     #[inline(always)]
@@ -271,10 +261,7 @@ impl Env for Kernel {
 
     #[inline(always)]
     fn is_known(&mut self, source: Addr) -> bool {
-        if !is_hinted(source) {
-            return false;
-        }
-        tg_is_known(source.hi, source.lo, self.now) != 0
+        tg_is_known(source.hi, source.lo) != 0
     }
 
     #[inline(always)]
@@ -286,16 +273,6 @@ impl Env for Kernel {
     fn dialog(&mut self) -> &mut Dialog {
         // SAFETY: as in `judged`.
         unsafe { &mut (*self.window.scratch).dialog }
-    }
-
-    #[inline(always)]
-    fn request_dialog(&mut self, at: u32, who: u8) {
-        tg_request_dialog(self.image, at, who as u32);
-    }
-
-    #[inline(always)]
-    fn answer_dialog(&mut self, at: u32) {
-        tg_answer_dialog(self.image, at);
     }
 
     #[inline(always)]
@@ -317,8 +294,8 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
-    fn again(&mut self, _: &Datagram) -> u64 {
-        tg_again(self.image)
+    fn again(&mut self, _: &Datagram, at: u32, who: u8) -> u64 {
+        tg_again(self.image, at, who as u32)
     }
 
     #[inline(always)]
@@ -357,6 +334,24 @@ impl Env for Kernel {
         // SAFETY: as in `judged`; the two records do not overlap.
         unsafe { core::ptr::copy_nonoverlapping(&raw const (*scratch).kept, &raw mut (*scratch).judged, 1) };
     }
+}
+
+/// The generation of an image, and its switches.
+#[inline(always)]
+pub(crate) fn generation(image: *const Image) -> u64 {
+    cell(image, SWITCHES)
+}
+
+/// Nanoseconds of the clock, read once a packet.
+#[inline(always)]
+pub(crate) fn now(scratch: *mut Scratch) -> u64 {
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let now = unsafe { &mut (*scratch).now };
+    if *now == 0 {
+        // SAFETY: the helper has no preconditions.
+        *now = unsafe { bpf_ktime_get_ns() };
+    }
+    *now
 }
 
 /// Where a packet came in, and what of it is judged, in one word: interface index, then a bit for the LAN side, one for a
@@ -439,10 +434,7 @@ fn given(image: *const Image) -> Option<*const Image> {
 /// The environment of an exported function that works on the image.
 #[inline(always)]
 pub(crate) fn with_image(image: *const Image) -> Option<Kernel> {
-    let window = Window::of_this_cpu()?;
-    // SAFETY: the pointer is the per-CPU scratch of this program run.
-    let now = unsafe { (*window.scratch).now };
-    Some(Kernel { image: given(image)?, window, now })
+    Some(Kernel { image: given(image)?, window: Window::of_this_cpu()? })
 }
 
 /// A policy alone, before anything is dialled.
@@ -514,7 +506,8 @@ pub(crate) const NOTHING: u64 = u64::MAX;
 #[inline(never)]
 pub(crate) extern "C" fn tg_fragment(image: *const Image, now: u64, told: u64) -> u64 {
     let Some(mut env) = with_image(image) else { return NOTHING };
-    env.now = now;
+    // SAFETY: as in `tg_judge`.
+    unsafe { (*env.window.scratch).now = now };
     // SAFETY: as in `tg_judge`.
     let dst = unsafe { (*env.window.scratch).datagram.dst };
     match judge::fragment(&mut env, dst, Told(told).arrival().side) {

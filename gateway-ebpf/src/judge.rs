@@ -15,7 +15,7 @@ use crate::{
     canonical::NOT_REFUSED,
     counters::{account, count_reason},
     entry::{OTHER, TO_SIP, copy, image, ports, unjudged},
-    env::{NOTHING, Told, tg_judge, tg_segment},
+    env::{NOTHING, Told, generation, tg_judge, tg_segment},
     maps::{Image, PROBE, PROBED},
     reset::refuse,
     window::Window,
@@ -75,7 +75,9 @@ fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) ->
         let record = PROBED.get_ptr_mut(0)?;
         // SAFETY: the map gave both pointers.
         unsafe { *record = (*window.scratch).judged };
-        if short != NOT_REFUSED && short & 0xffff != decided {
+        // SAFETY: as above.
+        let same = unsafe { (*window.scratch).generation } == generation(image);
+        if same && short != NOT_REFUSED && short & 0xffff != decided {
             // SAFETY: as above.
             unsafe { (*record).differs = 1 };
         }
@@ -84,7 +86,7 @@ fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) ->
     }
     account(window.scratch, side, verdict, reason);
     #[cfg(feature = "trace")]
-    trace(ctx, window, decided);
+    tg_trace(ctx.ctx, decided);
     answer::tell(ctx, window);
     Some(match verdict {
         Verdict::Pass | Verdict::WouldDrop => XDP_PASS,
@@ -105,9 +107,13 @@ pub(crate) fn decision(decided: u64) -> Option<(Verdict, Reason)> {
 }
 
 /// A line of debug trace: numbers only, as they stand in gateway-common's tables. What was dialled is not in it.
+/// A function of its own, since the log takes much of the stack.
 #[cfg(feature = "trace")]
-#[inline(always)]
-fn trace(ctx: &XdpContext, window: &Window, decided: u64) {
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tg_trace(ctx: *mut aya_ebpf::bindings::xdp_md, decided: u64) -> u64 {
+    let Some(window) = Window::of_this_cpu() else { return 0 };
+    let ctx = &XdpContext::new(ctx);
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let (judged, datagram) = unsafe { (&(*window.scratch).judged, &(*window.scratch).datagram) };
     aya_log_ebpf::debug!(
@@ -122,6 +128,7 @@ fn trace(ctx: &XdpContext, window: &Window, decided: u64) {
         datagram.at,
         datagram.len
     );
+    0
 }
 
 /// Copies the head of the payload into the window.

@@ -43,8 +43,9 @@ pub(crate) struct Scratch {
     pub(crate) told: u64,
     /// Nanoseconds that a probe gives, or 0.
     pub(crate) now: u64,
-    /// What the short way said, which a probe compares.
+    /// What the short way said, which a probe compares, and under which generation of the policy.
     pub(crate) short: u64,
+    pub(crate) generation: u64,
     /// Where the message came from.
     pub(crate) datagram: Datagram,
     /// What is known of the places judged so far.

@@ -299,8 +299,9 @@ fn no_call_of_an_office_is_dropped() {
             ];
             for (from, side, source, user) in calls {
                 now += 60_000_000_000;
-                let message = invite(&format!("sip:{user}@pbx.example.net"));
-                let judged = engine.judge(&frame_from(source, &message), side, 0, now);
+                let message = String::from_utf8(invite(&format!("sip:{user}@pbx.example.net"))).unwrap();
+                let message = message.replace("sip:203@", &format!("sip:{}@", 200 + u16::from(telephone[3])));
+                let judged = engine.judge(&frame_from(source, message.as_bytes()), side, 0, now);
                 let emergency = office.emergency.contains(&user.as_str()) && source != TRUNK;
                 let right = judged.verdict().passes() && (!emergency || judged.reason() == Reason::Emergency);
                 if !right {

@@ -192,9 +192,11 @@ fn message(chance: &mut Chance, uri: &str) -> Vec<u8> {
     let end = chance.pick(&["\r\n", "\r\n", "\n"]);
     let more = headers(chance, end);
     let body = body(chance, end);
+    // A call of its own, or it would be the retransmission of another.
+    let call = chance.below(usize::MAX);
     format!(
         "{lead}{method}{gap}{uri}{before_version}{version}{end}Via: SIP/2.0/UDP 192.0.2.66;branch=z9hG4bK1{end}{more}\
-         From: <sip:203@192.0.2.66>;tag=1{end}To: <{uri}>{end}Call-ID: 1@192.0.2.66{end}CSeq: 1 INVITE{end}{body}"
+         From: <sip:203@192.0.2.66>;tag=1{end}To: <{uri}>{end}Call-ID: {call}@192.0.2.66{end}CSeq: 1 INVITE{end}{body}"
     )
     .into_bytes()
 }

@@ -153,7 +153,8 @@ fn nothing_blocked_arrives_and_nothing_good_is_lost_whatever_becomes_of_the_daem
     // Another program under a running daemon.
     for state in ["on", "off"] {
         let before = site.program("wan0");
-        assert!(site.tollgate.cli(&["trace", state]).unwrap().status.success());
+        let answer = site.tollgate.cli(&["trace", state]).unwrap();
+        assert!(answer.status.success(), "{answer:?}");
         assert_ne!(site.program("wan0"), before, "trace {state} did not replace the program");
         flow(&outside);
     }

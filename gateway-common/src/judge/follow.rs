@@ -4,6 +4,7 @@ use super::{Arrival, Decision, Side, source::stop};
 use crate::{
     Method, Reason, Verdict,
     call::{AFTERWARDS, Again, Call, State, UNANSWERED},
+    dialog,
     env::Env,
     judged::Who,
     site::KNOWN,
@@ -17,9 +18,10 @@ const REPEAT: u64 = 2;
 /// Refused before, for the reason in the byte above.
 const REFUSED: u64 = 3;
 
-/// What the call table says of the INVITE at hand, whose dialog was read.
+/// What the call table says of the INVITE at hand, whose Request-URI is at `at`, of a source `who`. It reads its dialog.
 #[inline(always)]
-pub fn again<E: Env>(env: &mut E, datagram: &Datagram) -> u64 {
+pub fn again<E: Env>(env: &mut E, datagram: &Datagram, at: u32, who: u8) -> u64 {
+    dialog::request(env, at, who);
     let invite = *env.dialog();
     if invite.call_id == 0 {
         return NEW;
@@ -128,7 +130,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) 
 /// Only a registration with credentials can show that they hold.
 #[inline(always)]
 fn register<E: Env>(env: &mut E, datagram: &Datagram, from: u32, who: u8) {
-    env.request_dialog(from, who);
+    dialog::request(env, from, who);
     let dialog = env.dialog();
     if dialog.credentials != 0 && dialog.call_id != 0 {
         begin(env, datagram, State::Invited, false);
@@ -150,7 +152,7 @@ fn answer<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32)
         return;
     }
     let status = hundreds * 100 + tens * 10 + ones;
-    env.answer_dialog(from);
+    dialog::answer(env, from);
     let answer = *env.dialog();
     if answer.call_id == 0 || answer.method == 0 {
         return;

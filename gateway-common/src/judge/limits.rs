@@ -22,7 +22,7 @@ use crate::{
 #[inline(always)]
 pub(super) fn emergency<E: Env>(env: &mut E, source: &Source) -> Decision {
     if source.asker.is(Who::Unproved) {
-        let key = CellKey { limit: EMERGENCY_CELL, kind: Key::Source as u32, value: source.addr.source() };
+        let key = CellKey { limit: EMERGENCY_CELL, kind: Key::Source as u32, value: env.judged().source.source() };
         let (interval, tolerance) = (env.cell(EMERGENCY), env.cell(EMERGENCY + 1));
         if interval != 0 && !take(env, &key, interval, tolerance) {
             return stop(Reason::EmergencyFlood);
@@ -40,7 +40,7 @@ pub(super) fn ceiling<E: Env>(env: &mut E, source: &Source, method: Method) -> O
         return None;
     }
     let tolerance = env.cell(CEILING + 1);
-    let key = CellKey { limit: CEILING_CELL, kind: Key::Source as u32, value: source.addr.source() };
+    let key = CellKey { limit: CEILING_CELL, kind: Key::Source as u32, value: env.judged().source.source() };
     if take(env, &key, interval, tolerance) { None } else { Some(stop(Reason::PacketLimit)) }
 }
 
@@ -63,9 +63,9 @@ pub fn fragment<E: Env>(env: &mut E, dst: Addr, side: Side) -> Option<Decision> 
 
 /// TCP connections to SIP ports that one unproved source asks for: all that can be seen of SIP over TLS or WebSocket.
 #[inline(always)]
-pub(super) fn connections<E: Env>(env: &mut E, source: &Source) -> bool {
+pub(super) fn connections<E: Env>(env: &mut E) -> bool {
     let (interval, tolerance) = (env.cell(CONNECTIONS), env.cell(CONNECTIONS + 1));
-    let key = CellKey { limit: CONNECTIONS_CELL, kind: Key::Source as u32, value: source.addr.source() };
+    let key = CellKey { limit: CONNECTIONS_CELL, kind: Key::Source as u32, value: env.judged().source.source() };
     interval == 0 || take(env, &key, interval, tolerance)
 }
 
@@ -206,8 +206,8 @@ impl Account {
 #[inline(always)]
 pub fn charge<E: Env>(env: &mut E, profile: u32, asker: Asker, account: Account) -> Decision {
     let (found, tcp) = (Finding(account.0 & 0xffff_ffff), account.0 & Account::TCP != 0);
-    let (addr, switches) = (env.judged().source, env.cell(SWITCHES));
-    let source = Source { asker, profile, trunk: (account.0 >> 32 & 0xff) as u32, addr, switches };
+    let switches = env.cell(SWITCHES);
+    let source = Source { asker, profile, trunk: (account.0 >> 32 & 0xff) as u32, switches };
     let placed = asker.is(Who::Lan) || asker.is(Who::Known);
     let abroad = switches & FLOOR != 0 && placed && is_abroad(found.class());
     let counts = abroad && settled(found.decision(), &source, tcp).0.passes();

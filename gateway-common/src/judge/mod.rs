@@ -169,24 +169,20 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
     if source.asker.is_shielded() && !found.is_class(Class::Emergency) {
         return stop(Reason::Shield);
     }
-    let invite = matches!(method, Method::Invite);
-    let vouched = !source.asker.is(Who::Unproved);
     // Who could be anybody has no call here that a rule would cut.
-    if invite && (vouched || !found.stops()) {
-        env.request_dialog(line.uri(), source.asker.0 as u8);
-    }
+    let asks = matches!(method, Method::Invite) && !(found.stops() && source.asker.is(Who::Unproved));
+    let again = if asks { env.again(datagram, line.uri(), source.asker.0 as u8) } else { NEW };
     if found.stops() {
-        let again = if invite && vouched { env.again(datagram) } else { NEW };
         if is_in_dialog(again) {
             return (Verdict::Pass, Reason::InDialog);
         }
         // What the floor counts goes on in monitor mode, and counts once.
-        if source.asker.is(Who::Trunk) || !vouched || again != NEW {
+        if again != NEW || source.asker.is(Who::Trunk) || source.asker.is(Who::Unproved) {
             return found.decision();
         }
     } else if found.is_class(Class::Emergency) {
         return emergency(env, source);
-    } else if invite && let Some(decision) = decided(env.again(datagram)) {
+    } else if let Some(decision) = decided(again) {
         return decision;
     }
     env.charge(source.profile, source.asker, Account::new(found, source.trunk, datagram.tcp))

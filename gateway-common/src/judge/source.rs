@@ -20,7 +20,6 @@ pub(super) struct Source {
     pub(super) asker: Asker,
     pub(super) profile: u32,
     pub(super) trunk: u32,
-    pub(super) addr: Addr,
     pub(super) switches: u64,
 }
 
@@ -148,7 +147,7 @@ pub(super) fn source<P: Policy>(env: &P, addr: Addr, arrival: Arrival, switches:
         Side::Wan => Who::Unproved,
     };
     let asker = Asker(env.opaque(Asker::new(who, entry, switches).0));
-    Source { asker, profile, trunk, addr, switches }
+    Source { asker, profile, trunk, switches }
 }
 
 /// What the policy says of a source: the leaf of the source table, octet by octet.

@@ -78,7 +78,7 @@ pub(super) fn connect<E: Env>(env: &mut E, source: &Source) -> Decision {
         stop(Reason::Order)
     } else if source.switches & TCP_DENY != 0 {
         stop(Reason::TcpDenied)
-    } else if !connections(env, source) {
+    } else if !connections(env) {
         stop(Reason::SynLimit)
     } else {
         PASS

@@ -67,10 +67,16 @@ fn of_order(order: u64, fate: Option<Fate>) -> Remedy {
 fn of_reason(reason: Reason, decision: &Decision) -> Remedy {
     match reason {
         // What the floor counts, no allow lifts.
-        Reason::Floor if decision.class == "international" => match &decision.country {
-            Some(country) => Remedy::undo(format!("tollgate resume {country}")),
-            None => Remedy::undo("tollgate resume international".into()),
-        },
+        Reason::Floor
+            if decision.class == "international"
+                && decision.who != Who::Trunk.as_str()
+                && decision.who != Who::Unproved.as_str() =>
+        {
+            match &decision.country {
+                Some(country) => Remedy::undo(format!("tollgate resume {country}")),
+                None => Remedy::undo("tollgate resume international".into()),
+            }
+        }
         Reason::Suspended => Remedy::advice(
             "`tollgate list lines` names what is suspended, until when, and the `tollgate resume` that lifts it",
         ),

@@ -13,6 +13,8 @@ use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use gateway_common::policy::image::CELLS;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::load::refused;
+
 /// Octets of an image.
 const OCTETS: usize = CELLS as usize * size_of::<u64>();
 /// linux/bpf.h, BPF_F_MMAPABLE.
@@ -40,7 +42,7 @@ impl Prepared {
         );
         let image = aya_obj::Map::new_from_params(BPF_MAP_TYPE_ARRAY as u32, 4, OCTETS as u32, 1, MMAPABLE);
         let image = MapData::create(image, "policy", None)
-            .with_context(|| format!("the kernel gives no {} MiB for a policy: free some memory", OCTETS >> 20))?;
+            .map_err(|error| refused(error, format!("the kernel gives no {} MiB for a policy", OCTETS >> 20)))?;
         fill(image.fd().as_fd(), cells).context("cannot write the policy into the kernel's memory")?;
         Ok(Self(image))
     }

@@ -60,17 +60,22 @@ fn only_the_profile_that_is_named_is_off() {
 
 #[test]
 fn an_image_that_drops_an_emergency_call_is_told_with_its_rule() {
-    use gateway_common::policy::image::{ACTIONS, PLAN, PROFILES};
+    use gateway_common::{
+        Class,
+        policy::image::{Action, CLASS_ACTIONS, PROFILE_CELLS, PROFILES, Ruling},
+    };
     let text = format!("{SITE}[profile.strict]\nsources = [\"192.168.7.0/24\"]\nclass.unknown = \"block\"\n")
         .replace("monitor", "enforce");
     let config = policy(&text);
     let good = image(&config, &[]);
     assert!(emergency(&mut HostEngine::new(good.clone()), &config, &[]).unwrap().is_good());
-    // A dial plan that knows nothing: what is dialled is looked up nowhere.
+    // A compiler that took one class for another.
     let mut bad = good;
-    let strict = bad.cells[PROFILES as usize] + 2 * 32;
-    bad.cells[(strict + u64::from(PLAN)) as usize] = 0;
-    assert_ne!(bad.cells[(strict + u64::from(ACTIONS)) as usize], 0);
+    let first = bad.cells[PROFILES as usize] as u32;
+    let unknown = |base: u32| Action(bad.cells[(base + CLASS_ACTIONS + Class::Unknown as u32) as usize]);
+    let strict = (0..8).map(|place| first + place * PROFILE_CELLS).find(|base| unknown(*base).file() == Ruling::Block);
+    let classes = (strict.unwrap() + CLASS_ACTIONS) as usize;
+    bad.cells[classes + Class::Emergency as usize] = bad.cells[classes + Class::Unknown as usize];
     let found = emergency(&mut HostEngine::new(bad), &config, &[]).unwrap();
     assert!(!found.is_good(), "{found:?}");
     let told = &found.failures[0];

@@ -4,6 +4,8 @@
 
 pub(crate) mod chance;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use std::{collections::HashMap, path::Path};
 
 use gateway_user::{
@@ -43,11 +45,13 @@ pub(crate) fn frame_from(source: [u8; 4], payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// An INVITE to this Request-URI.
+/// An INVITE to this Request-URI, which begins a call of its own.
 pub(crate) fn invite(uri: &str) -> Vec<u8> {
+    static CALLS: AtomicU64 = AtomicU64::new(1);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
     format!(
         "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66;branch=z9hG4bK1\r\nFrom: <sip:203@192.0.2.66>;tag=1\r\n\
-         To: <{uri}>\r\nCall-ID: 1@192.0.2.66\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+         To: <{uri}>\r\nCall-ID: {call}@192.0.2.66\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
     )
     .into_bytes()
 }

@@ -97,6 +97,13 @@ impl Library {
         }
     }
 
+    /// Whether a number begins with 0 behind a calling code where 0 is the trunk prefix: a service of a carrier, which has no
+    /// place behind a calling code and is not dialled from abroad.
+    pub(super) fn is_domestic(&self, e164: &str) -> bool {
+        let trunk = |code| self.codes[&code].iter().any(|territory| territory.national_prefix.as_deref() == Some("0"));
+        self.split(e164).is_some_and(|(code, national)| national.starts_with('0') && trunk(code))
+    }
+
     /// Whether a region has numbers under the calling code of a number.
     pub(super) fn is_of(&self, e164: &str, region: &str) -> bool {
         self.split(e164).is_some_and(|(code, _)| self.codes[&code].iter().any(|territory| territory.id == region))

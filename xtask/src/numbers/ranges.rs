@@ -191,9 +191,14 @@ impl<'a> CallingCode<'a> {
         self.lengths_of(head).is_some_and(|(least, most)| least < row.min || most > row.max)
     }
 
-    /// The fewest and the most digits of the numbers that begin so behind the calling code, that code included.
+    /// The fewest and the most digits of the numbers that begin so behind the calling code, that code included. What begins
+    /// with 0 where 0 is the trunk prefix is a carrier's own service, and is not called from abroad.
     fn lengths_of(&self, head: &str) -> Option<(usize, usize)> {
-        let lengths = self.patterns.lengths(head, None);
+        let trunk = self.territories[0].national_prefix.as_deref() == Some("0");
+        if trunk && head.starts_with('0') {
+            return None;
+        }
+        let lengths = self.patterns.lengths(head, trunk.then_some(b'0'));
         let total = |length: usize| (self.code.len() + length).min(E164_MAX);
         Some((total(*lengths.first()?), total(*lengths.last()?)))
     }

@@ -68,7 +68,6 @@ fn prefixes_follow_the_patterns() -> Result<()> {
         "1876\tJM\tgeo\t11\t11",
         "1900\tUS\tpremium\t11\t11",
         "61\tAU\tgeo\t11\t11",
-        "610\tAU\tgeo\t10\t11",
         "611\tAU\tgeo\t8\t11",
         "6140\tAU\tpremium\t11\t11",
         "6141\tAU\tpremium\t11\t11",
