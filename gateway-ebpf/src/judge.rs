@@ -86,7 +86,7 @@ fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) ->
     }
     account(window.scratch, side, verdict, reason);
     #[cfg(feature = "trace")]
-    tg_trace(ctx.ctx, decided);
+    tg_trace(decided);
     answer::tell(ctx, window);
     Some(match verdict {
         Verdict::Pass | Verdict::WouldDrop => XDP_PASS,
@@ -111,13 +111,13 @@ pub(crate) fn decision(decided: u64) -> Option<(Verdict, Reason)> {
 #[cfg(feature = "trace")]
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn tg_trace(ctx: *mut aya_ebpf::bindings::xdp_md, decided: u64) -> u64 {
+extern "C" fn tg_trace(decided: u64) -> u64 {
     let Some(window) = Window::of_this_cpu() else { return 0 };
-    let ctx = &XdpContext::new(ctx);
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let (judged, datagram) = unsafe { (&(*window.scratch).judged, &(*window.scratch).datagram) };
+    // The log has no use for the context.
     aya_log_ebpf::debug!(
-        ctx,
+        (),
         "verdict {} reason {} method {} class {} country {} who {} at {} len {}",
         decided & 0xff,
         decided >> 8,

@@ -1,6 +1,6 @@
 //! What a message does to the calls: who is called, who answered, who ended it, whose credentials hold.
 
-use super::{Arrival, Decision, Side, source::stop};
+use super::{Arrival, Decision, Side, limits::is_below_ceiling, source::stop};
 use crate::{
     Method, Reason, Verdict,
     call::{AFTERWARDS, Again, Call, State, UNANSWERED},
@@ -18,9 +18,13 @@ const REPEAT: u64 = 2;
 /// Refused before, for the reason in the byte above.
 const REFUSED: u64 = 3;
 
-/// What the call table says of the INVITE at hand, whose Request-URI is at `at`, of a source `who`. It reads its dialog.
+/// What the call table says of the INVITE at hand, whose Request-URI is at `at`, of a source `who`. It reads its dialog,
+/// unless the source is over the packet ceiling.
 #[inline(always)]
 pub fn again<E: Env>(env: &mut E, datagram: &Datagram, at: u32, who: u8) -> u64 {
+    if who == Who::Unproved as u8 && !is_below_ceiling(env) {
+        return REFUSED | (Reason::PacketLimit as u64) << 8;
+    }
     dialog::request(env, at, who);
     let invite = *env.dialog();
     if invite.call_id == 0 {

@@ -34,14 +34,21 @@ pub(super) fn emergency<E: Env>(env: &mut E, source: &Source) -> Decision {
 /// The packet ceiling of an unproved source. What ends or acknowledges a call is spared.
 #[inline(always)]
 pub(super) fn ceiling<E: Env>(env: &mut E, source: &Source, method: Method) -> Option<Decision> {
-    let interval = env.cell(CEILING);
     let spared = matches!(method, Method::Ack | Method::Bye | Method::Cancel | Method::Prack);
-    if interval == 0 || spared || !source.asker.is(Who::Unproved) {
-        return None;
+    if spared || !source.asker.is(Who::Unproved) || is_below_ceiling(env) {
+        None
+    } else {
+        Some(stop(Reason::PacketLimit))
     }
+}
+
+/// Whether the source at hand is below the packet ceiling, which counts the packet.
+#[inline(always)]
+pub(super) fn is_below_ceiling<E: Env>(env: &mut E) -> bool {
+    let interval = env.cell(CEILING);
     let tolerance = env.cell(CEILING + 1);
     let key = CellKey { limit: CEILING_CELL, kind: Key::Source as u32, value: env.judged().source.source() };
-    if take(env, &key, interval, tolerance) { None } else { Some(stop(Reason::PacketLimit)) }
+    interval == 0 || take(env, &key, interval, tolerance)
 }
 
 /// Later fragments to one destination: each is nothing without its first one, but a reassembly queue takes memory.
@@ -232,7 +239,10 @@ fn charged<E: Env>(env: &mut E, source: &Source, found: Finding) -> Decision {
         return found.decision();
     }
     let method = Method::from_u8(env.judged().method).unwrap_or(Method::Invite);
-    if let Some(refused) = ceiling(env, source, method) {
+    // An INVITE was held against the ceiling before its dialog was read.
+    if !matches!(method, Method::Invite)
+        && let Some(refused) = ceiling(env, source, method)
+    {
         return refused;
     }
     match limits(env, source, method, found.class()) {

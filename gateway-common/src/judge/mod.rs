@@ -170,7 +170,9 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         return stop(Reason::Shield);
     }
     // Who could be anybody has no call here that a rule would cut.
-    let asks = matches!(method, Method::Invite) && !(found.stops() && source.asker.is(Who::Unproved));
+    let asks = matches!(method, Method::Invite)
+        && !(found.stops() && source.asker.is(Who::Unproved))
+        && !found.is_class(Class::Emergency);
     let again = if asks { env.again(datagram, line.uri(), source.asker.0 as u8) } else { NEW };
     if found.stops() {
         if is_in_dialog(again) {
