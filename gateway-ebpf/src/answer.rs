@@ -13,8 +13,8 @@ use gateway_common::{
 };
 
 use crate::{
+    cells::{tg_is_over, tg_take},
     counters::count,
-    env::{tg_is_over, tg_take},
     maps,
     window::{Window, masked},
 };

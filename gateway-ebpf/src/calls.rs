@@ -7,8 +7,9 @@ use gateway_common::{
 };
 
 use crate::{
-    env::{Told, now, with_image},
+    env::{now, with_image},
     maps::{CALLS, CALLS_OTHER, HINTS_MAP, Image, KNOWN, SITE},
+    told::Told,
     window::{Scratch, Window, masked},
 };
 

@@ -15,8 +15,9 @@ use gateway_common::{
 };
 
 use crate::{
-    env::{Bare, Told, tg_mark},
+    env::{Bare, tg_mark},
     maps::Image,
+    told::Told,
     window::rolled,
 };
 

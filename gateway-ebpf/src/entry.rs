@@ -21,11 +21,12 @@ use crate::{
     calls::{is_armed, is_hinted},
     canonical::{NOT_REFUSED, packed, tg_refused},
     counters::{count_reason, count_refused},
-    env::{Bare, Told, generation, tg_fragment},
+    env::{Bare, generation, tg_fragment},
     judge::decision,
     maps::{Image, POLICY, PROBE, PROBED},
     next::{JUDGE, Next},
     packet::Packet,
+    told::Told,
     window::{Head, Window},
 };
 

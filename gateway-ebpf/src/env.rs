@@ -1,6 +1,4 @@
-//! The kernel's environment: policy image, limiter cells, clock.
-
-use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg};
+//! The kernel's environment: policy image, state, clock.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use gateway_common::{
@@ -8,11 +6,11 @@ use gateway_common::{
     addr::Addr,
     call::{Call, Digest},
     dialog::Dialog,
-    env::{self, Cells, Env},
-    judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request, Side},
+    env::Env,
+    judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{
-        CellKey, gcra,
+        CellKey,
         window::{Answer, How},
     },
     number::{
@@ -31,13 +29,12 @@ use gateway_common::{
 
 use crate::{
     calls::{site, tg_again, tg_follow, tg_is_known, tg_keep_call, tg_know},
-    maps::{CALLS, CALLS_OTHER, Image, LIMITS},
-    window::{Scratch, Window, masked, rolled},
+    cells::{named, tg_is_over, tg_take},
+    maps::{CALLS, CALLS_OTHER, Image},
+    told::Told,
+    window::{Scratch, Window, masked},
     windows::{tg_charge, tg_floor, tg_window},
 };
-
-/// BPF_NOEXIST: an insert that finds the key fails.
-pub(crate) const NOEXIST: u64 = 1;
 
 const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to another image");
 
@@ -354,60 +351,6 @@ pub(crate) fn now(scratch: *mut Scratch) -> u64 {
     *now
 }
 
-/// Where a packet came in, and what of it is judged, in one word: interface index, then a bit for the LAN side, one for a
-/// SIP port as destination, one for a plus in front of a canonical number, one where the floor is armed, and the position of the message.
-#[derive(Clone, Copy)]
-pub(crate) struct Told(pub(crate) u64);
-
-impl Told {
-    const LAN: u64 = 1 << 32;
-    const TO_SIP: u64 = 1 << 33;
-    const PLUS: u64 = 1 << 34;
-    const ARMED: u64 = 1 << 35;
-    pub(crate) const FROM: u32 = 40;
-
-    #[inline(always)]
-    pub(crate) const fn new(arrival: Arrival) -> Self {
-        Self(arrival.ifindex as u64 | if matches!(arrival.side, Side::Lan) { Self::LAN } else { 0 })
-    }
-
-    #[inline(always)]
-    pub(crate) const fn to_sip(self, yes: bool) -> Self {
-        Self(self.0 | if yes { Self::TO_SIP } else { 0 })
-    }
-
-    #[inline(always)]
-    pub(crate) const fn with_plus(self, yes: bool) -> Self {
-        Self(self.0 | if yes { Self::PLUS } else { 0 })
-    }
-
-    #[inline(always)]
-    pub(crate) const fn armed(self, yes: bool) -> Self {
-        Self(self.0 | if yes { Self::ARMED } else { 0 })
-    }
-
-    #[inline(always)]
-    pub(crate) const fn is_armed(self) -> bool {
-        self.0 & Self::ARMED != 0
-    }
-
-    #[inline(always)]
-    pub(crate) const fn plus(self) -> u64 {
-        self.0 & Self::PLUS
-    }
-
-    #[inline(always)]
-    pub(crate) const fn from(self, at: u32) -> Self {
-        Self(self.0 | (at as u64) << Self::FROM)
-    }
-
-    #[inline(always)]
-    pub(crate) const fn arrival(self) -> Arrival {
-        let side = if self.0 & Self::LAN != 0 { Side::Lan } else { Side::Wan };
-        Arrival { side, ifindex: self.0 as u32 }
-    }
-}
-
 /// Verdict and reason, a byte each.
 #[inline(always)]
 pub(crate) const fn decided((verdict, reason): Decision) -> u64 {
@@ -608,72 +551,4 @@ pub(crate) extern "C" fn tg_source(image: *const Image, hi: u64, lo: u64) -> u64
         Some(env) => judge::source_entry(&env, Addr { hi, lo }).0,
         None => 0,
     }
-}
-
-/// Limit and kind of a key in one word, since a function takes at most five arguments.
-#[inline(always)]
-fn named(key: &CellKey) -> u64 {
-    key.limit as u64 | (key.kind as u64) << 32
-}
-
-/// The limiter cells, and the one last asked for.
-struct Table {
-    cell: *mut u64,
-}
-
-impl Cells for Table {
-    #[inline(always)]
-    fn tat(&mut self, key: &CellKey) -> u64 {
-        match LIMITS.get_ptr_mut(key) {
-            Some(cell) => {
-                self.cell = cell;
-                // SAFETY: the map gave the pointer; an aligned word is read whole.
-                unsafe { core::ptr::read_volatile(cell) }
-            }
-            None => {
-                self.cell = core::ptr::null_mut();
-                0
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool {
-        if self.cell.is_null() {
-            return LIMITS.insert(key, new, NOEXIST).is_ok();
-        }
-        // SAFETY: the map gave the pointer in `tat`; a cell that is evicted meanwhile stays readable until the program
-        // ends (RCU), and a write to it is lost, as if the cell had been evicted a moment later.
-        unsafe { atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(self.cell, old, new).1 }
-    }
-
-    #[inline(always)]
-    fn rolled(&self, counter: u32) -> u32 {
-        rolled(counter)
-    }
-}
-
-/// Whether a cell is over its limit.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_is_over(named: u64, value: u64, now: u64, tolerance: u64) -> u64 {
-    let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
-    gcra::is_over(Table { cell: core::ptr::null_mut() }.tat(&key), now, tolerance) as u64
-}
-
-/// Takes one from a cell.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_take(named: u64, value: u64, now: u64, interval: u64, tolerance: u64) -> u64 {
-    let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
-    env::take(&mut Table { cell: core::ptr::null_mut() }, &key, now, interval, tolerance) as u64
-}
-
-/// Whether a cell is asked for the first time within `interval` nanoseconds, by a clock of its own reading.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_take_first(limit: u32, value: u64, interval: u64) -> u64 {
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_ns() };
-    tg_take(limit as u64, value, now, interval, 0)
 }

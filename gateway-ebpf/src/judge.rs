@@ -15,9 +15,10 @@ use crate::{
     canonical::NOT_REFUSED,
     counters::{account, count_reason},
     entry::{OTHER, TO_SIP, copy, image, ports, unjudged},
-    env::{NOTHING, Told, generation, tg_judge, tg_segment},
+    env::{NOTHING, generation, tg_judge, tg_segment},
     maps::{Image, PROBE, PROBED},
     reset::refuse,
+    told::Told,
     window::Window,
 };
 

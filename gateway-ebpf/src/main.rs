@@ -20,6 +20,8 @@ mod calls;
 #[cfg(target_arch = "bpf")]
 mod canonical;
 #[cfg(target_arch = "bpf")]
+mod cells;
+#[cfg(target_arch = "bpf")]
 mod counters;
 #[cfg(target_arch = "bpf")]
 mod entry;
@@ -35,6 +37,8 @@ mod next;
 mod packet;
 #[cfg(target_arch = "bpf")]
 mod reset;
+#[cfg(target_arch = "bpf")]
+mod told;
 #[cfg(target_arch = "bpf")]
 mod window;
 #[cfg(target_arch = "bpf")]

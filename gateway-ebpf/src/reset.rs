@@ -11,8 +11,8 @@ use gateway_common::{
 };
 
 use crate::{
+    cells::tg_take_first,
     entry::copy,
-    env::tg_take_first,
     window::{Window, masked, rolled},
 };
 

@@ -39,7 +39,7 @@ pub(crate) struct Scratch {
     pub(crate) zero: u64,
     /// What the dialled string is.
     pub(crate) shape: u64,
-    /// Where it came in, as a [`crate::env::Told`].
+    /// Where it came in, as a [`crate::told::Told`].
     pub(crate) told: u64,
     /// Nanoseconds that a probe gives, or 0.
     pub(crate) now: u64,

@@ -15,8 +15,9 @@ use gateway_common::{
 };
 
 use crate::{
+    cells::NOEXIST,
     counters::count_full,
-    env::{Bare, NOEXIST, decided, with_image},
+    env::{Bare, decided, with_image},
     maps::Image,
 };
 
