@@ -152,8 +152,8 @@ pub(super) fn show(answer: Result<ChangedView, ClientError>, json: bool, out: &m
     if let Some(receipt) = &view.receipt {
         list(&mut facts, "stays open", &receipt.stays_open, Tone::Plain);
         let calls = receipt.calls.map_or_else(
-            || "not followed by this version; what is up already goes on".to_owned(),
-            |calls| format!("{calls} are up, and go on"),
+            || "the kernel does not tell; what is up already goes on".to_owned(),
+            |calls| format!("{calls} abroad are up, and go on: `tollgate list calls --abroad`"),
         );
         facts.push(("calls", plain(calls)));
         facts.push(("self-test", self_test(&receipt.self_test)));

@@ -293,7 +293,7 @@ pub struct ChangedView {
 pub struct ReceiptView {
     /// What still goes out.
     pub stays_open: Vec<String>,
-    /// How many calls are up, which no order ends; null where calls are not followed.
+    /// How many calls abroad are up, which no order ends; null where the kernel does not tell.
     pub calls: Option<u64>,
     /// What the self-test found.
     pub self_test: SelfTestView,

@@ -46,12 +46,16 @@ pub(super) fn lines(
         .filter_map(|view| serde_json::to_string(&view).ok())
 }
 
+/// Whether a call leaves the country, or may.
+pub(super) const fn is_abroad(call: &CallState) -> bool {
+    !matches!(call.class, Class::None | Class::National | Class::Emergency | Class::Unknown)
+}
+
 /// One JSON line for each call, or only for those that leave the country.
 pub(super) fn calls(calls: Vec<CallState>, abroad: bool) -> Vec<String> {
-    let home = |class| matches!(class, Class::None | Class::National | Class::Emergency | Class::Unknown);
     calls
         .into_iter()
-        .filter(|call| !abroad || !home(call.class))
+        .filter(|call| !abroad || is_abroad(call))
         .map(|call| {
             let country = call.country.map(|country| format!(" {country}")).unwrap_or_default();
             ListView {

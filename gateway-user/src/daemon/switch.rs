@@ -7,6 +7,7 @@ use super::{
     ActiveOrder, Core, OrderRule,
     change::{Asked, check_reason, check_scope},
     core::refused,
+    listing,
 };
 use crate::{
     config::Config,
@@ -38,7 +39,8 @@ impl Core {
         if !self_test.ok {
             self.note_failure(&self_test, view.order);
         }
-        let receipt = ReceiptView { stays_open: stays_open(&self.config, &scope, &what), calls: None, self_test };
+        let receipt =
+            ReceiptView { stays_open: stays_open(&self.config, &scope, &what), calls: self.calls_abroad(), self_test };
         Ok(ChangedView { receipt: Some(receipt), ..view })
     }
 
@@ -173,6 +175,14 @@ impl From<&SelfTest> for SelfTestView {
             failures: it.failures.clone(),
             took: it.took.as_secs_f64(),
         }
+    }
+}
+
+impl Core {
+    /// How many calls abroad are up; `None` where the kernel does not tell.
+    fn calls_abroad(&self) -> Option<u64> {
+        let calls = self.gateway.calls().ok()?;
+        Some(calls.iter().filter(|call| listing::is_abroad(call)).count() as u64)
     }
 }
 
