@@ -209,12 +209,13 @@ pub(crate) fn control() -> Seeds {
         expires: Some(Timestamp::UNIX_EPOCH),
         force: true,
         dry_run: false,
+        monitor: false,
     };
     let commands = [
         Command::Status {},
         Command::Counters {},
         Command::Orders {},
-        Command::List { kind: Some(ListKind::Prefixes) },
+        Command::List { kind: Some(ListKind::Prefixes), abroad: false },
         Command::Block(order.clone()),
         Command::Allow(NewOrder { scope: ScopeView::Line("203".into()), ..order }),
         Command::Undo { order: 7, reason: Some("a mistake".into()) },
