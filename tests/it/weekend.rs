@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gateway_common::Reason;
-use gateway_tests::weekend::{Aim, Attack, Loss, Office, Place, STORMS, Storm, Tariff};
+use gateway_tests::weekend::{Aim, Attack, Loss, Office, Place, STORMS, Tariff};
 use gateway_user::config::Mode;
 
 /// Friday 18:00 to midnight.
