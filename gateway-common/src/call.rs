@@ -179,8 +179,15 @@ impl Call {
         // The authenticated repeat comes at once, and once; what else comes faster than a timer is another call.
         let proves = invite.credentials != 0 && self.credentials == 0;
         let on_time = now.saturating_sub(self.last) >= RETRANSMISSION;
-        if self.state == State::Ended as u8 || self.repeats >= REPEATS || !proves && !on_time {
+        // A client sends again until it is answered, or challenged (RFC 3261 section 17.1.1.2): behind an answer the same INVITE
+        // is another call, or a call that was let through once would be fourteen.
+        let waits = self.state == State::Invited as u8 && on_time;
+        let challenged = self.state != State::Ended as u8 && self.state != State::Answered as u8 && proves;
+        if self.repeats >= REPEATS || !waits && !challenged {
             return Again::New;
+        }
+        if challenged {
+            self.state = State::Invited as u8;
         }
         self.repeats += 1;
         self.last = now;
@@ -199,7 +206,9 @@ impl Call {
             && dst.is(self.caller)
             && invite.from_tag == self.to_tag
             && invite.to_tag == self.from_tag;
-        let known = invite.user == self.admitted || invite.user == self.contacts[0] || invite.user == self.contacts[1];
+        // Each side calls the other's Contact: its own it chooses itself.
+        let contact = if from_caller { self.contacts[1] } else { self.contacts[0] };
+        let known = invite.user == self.admitted || invite.user == contact;
         let whole = self.from_tag != 0 && self.to_tag != 0 && invite.user != 0;
         self.state == State::Answered as u8 && whole && known && (from_caller || from_callee)
     }
@@ -345,6 +354,27 @@ mod tests {
         assert_eq!(again(40 * SECOND), Again::New, "a fixed number");
         assert_eq!(invited().again(&Dialog { user: 13, ..INVITE }, CALLER, CALLEE, NOW + SECOND), Again::New);
         assert_eq!(invited().again(&Dialog { from_tag: 3, ..INVITE }, CALLER, CALLEE, NOW + SECOND), Again::New);
+    }
+
+    #[test]
+    fn behind_an_answer_the_same_invite_is_another_call() {
+        assert_eq!(answered().again(&INVITE, CALLER, CALLEE, NOW + 5 * SECOND), Again::New);
+        let mut ringing = invited();
+        ringing.answer(&answer(Method::Invite, 2), 180, CALLEE, CALLER, NOW);
+        assert_eq!(ringing.again(&INVITE, CALLER, CALLEE, NOW + 5 * SECOND), Again::New);
+        let mut proved = invited();
+        proved.answer(&answer(Method::Invite, 2), 407, CALLEE, CALLER, NOW);
+        assert_eq!(proved.again(&INVITE, CALLER, CALLEE, NOW + SECOND), Again::New, "without credentials");
+        let credentials = Dialog { credentials: 1, ..INVITE };
+        assert_eq!(proved.again(&credentials, CALLER, CALLEE, NOW + SECOND), Again::Repeat);
+        assert_eq!(proved.again(&credentials, CALLER, CALLEE, NOW + 2 * SECOND), Again::Repeat, "sent again");
+    }
+
+    #[test]
+    fn nobody_goes_on_with_a_call_to_his_own_contact() {
+        assert!(!is_in_dialog(answered(), Dialog { user: 11, ..HOLD }, CALLER, CALLEE));
+        let back = Dialog { from_tag: 2, to_tag: 1, user: 12, ..HOLD };
+        assert!(!is_in_dialog(answered(), back, CALLEE, CALLER));
     }
 
     #[test]

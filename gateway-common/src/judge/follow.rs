@@ -66,7 +66,7 @@ const LIMITS: u64 = 1 << Reason::SourceLimit as u64
     | 1 << Reason::DestinationLimit as u64;
 
 /// Notes what the message at `from` does to the calls. The record says what was decided about it, and its dialog was read
-/// if it is an INVITE that no rule stopped.
+/// if it is an INVITE that no rule stopped, and no emergency call.
 #[inline(always)]
 pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
     let record = env.judged();
@@ -80,17 +80,19 @@ pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: 
             || verdict == Verdict::WouldDrop as u8
             || reason == Reason::Allowed as u8
             || reason == Reason::NoNumber as u8
-            || reason == Reason::Inbound as u8
-            || reason == Reason::Emergency as u8;
+            || reason == Reason::Inbound as u8;
         if begins && env.dialog().call_id != 0 {
             begin(env, datagram, if dropped { State::Refused } else { State::Invited }, dropped);
         }
-    } else if reason != Reason::SipOther as u8 {
-    } else if method == Method::Register as u8 {
-        if matches!(arrival.side, Side::Wan) {
-            register(env, datagram, from, who);
-        }
-    } else if method == 0 {
+        return;
+    }
+    if reason != Reason::SipOther as u8 {
+        return;
+    }
+    if method == Method::Register as u8 && matches!(arrival.side, Side::Wan) {
+        register(env, datagram, from, who);
+    }
+    if method == 0 {
         answer(env, datagram, arrival, from);
     }
 }
@@ -102,6 +104,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) 
     let dialog = *env.dialog();
     let record = env.judged();
     let (country, class, who, reason) = (record.country, record.class, record.who, record.reason);
+    // What a limit has dropped stays dropped, also while monitor mode lets the same call through.
     if !refused
         && let Some(call) = env.call(dialog.call_id)
         && call.state == State::Refused as u8

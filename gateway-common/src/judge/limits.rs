@@ -208,15 +208,14 @@ impl Account {
 
 /// What becomes of a call that rules have decided about: the ceiling, the limits, and step 6, as far as that counts.
 ///
-/// The floor counts what goes abroad, in monitor mode too, and nothing else. Unproved sources count for nothing, or they
-/// could have the calls of the site stopped; and what goes out because of them comes in again from the site.
+/// The floor counts what goes abroad, in monitor mode too, and nothing else. Sources outside count for nothing: what goes out
+/// because of them comes in again from the site, and unproved ones could have the calls of the site stopped.
 #[inline(always)]
 pub fn charge<E: Env>(env: &mut E, profile: u32, asker: Asker, account: Account) -> Decision {
     let (found, tcp) = (Finding(account.0 & 0xffff_ffff), account.0 & Account::TCP != 0);
     let switches = env.cell(SWITCHES);
     let source = Source { asker, profile, trunk: (account.0 >> 32 & 0xff) as u32, switches };
-    let placed = asker.is(Who::Lan) || asker.is(Who::Known);
-    let abroad = switches & FLOOR != 0 && placed && is_abroad(found.class());
+    let abroad = switches & FLOOR != 0 && asker.is(Who::Lan) && is_abroad(found.class());
     let counts = abroad && settled(found.decision(), &source, tcp).0.passes();
     let now = if counts { env.now() } else { 0 };
     let mut stopped = if counts { env.floor(false, now) } else { 0 };

@@ -179,7 +179,7 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
             return (Verdict::Pass, Reason::InDialog);
         }
         // What the floor counts goes on in monitor mode, and counts once.
-        if again != NEW || source.asker.is(Who::Trunk) || source.asker.is(Who::Unproved) {
+        if again != NEW || !source.asker.is(Who::Lan) {
             return found.decision();
         }
     } else if found.is_class(Class::Emergency) {

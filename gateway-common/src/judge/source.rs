@@ -60,10 +60,10 @@ impl Asker {
         self.0 & Self::SHIELDED != 0
     }
 
-    /// The same, known to the PBX.
+    /// The same, known to the PBX: no shield keeps it out.
     #[inline(always)]
     pub(super) const fn known(self) -> Self {
-        Self(self.0 & !0xff | Who::Known as u64)
+        Self(self.0 & !(0xff | Self::SHIELDED) | Who::Known as u64)
     }
 
     /// The same where the floor refuses foreign calls of sources that nobody knows.
@@ -174,4 +174,20 @@ pub fn source_entry<P: Policy>(env: &P, addr: Addr) -> SourceEntry {
         i = env.rolled(i + 1);
     }
     SourceEntry(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shield_is_for_sources_that_nobody_knows() {
+        let unproved = Asker::new(Who::Unproved, SourceEntry(0), SHIELD | FLOOR);
+        assert!(unproved.is_shielded());
+        let known = unproved.known();
+        assert!(known.is(Who::Known) && !known.is_shielded() && known.0 & Asker::FLOOR != 0);
+        for who in [Who::Lan, Who::Trunk] {
+            assert!(!Asker::new(who, SourceEntry(0), SHIELD).is_shielded(), "{who:?}");
+        }
+    }
 }
