@@ -210,6 +210,7 @@ pub(crate) fn control() -> Seeds {
         force: true,
         dry_run: false,
         monitor: false,
+        max: Some("20/1d".into()),
     };
     let commands = [
         Command::Status {},

@@ -58,6 +58,7 @@ fn orders() -> Vec<ActiveOrder> {
         rule,
         what: what.split(' ').filter_map(|what| what.parse().ok()).collect(),
         scope,
+        max: None,
     };
     let orders = [
         (OrderRule::Block, "+2326 CU dial:0990", Scope::Site),

@@ -168,7 +168,13 @@ impl Call {
             return Again::New;
         }
         if invite.to_tag != 0 {
-            return if self.goes_on(invite, src, dst) { Again::InDialog } else { Again::New };
+            if self.goes_on(invite, src, dst) {
+                return Again::InDialog;
+            }
+            // That of a call that was up before the filter saw any, sent again before it is answered.
+            if self.to_tag != invite.to_tag {
+                return Again::New;
+            }
         }
         if invite.from_tag != self.from_tag || invite.user != self.admitted || invite.user == 0 {
             return Again::New;

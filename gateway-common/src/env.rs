@@ -4,14 +4,17 @@ use crate::{
     addr::Addr,
     call::{Call, Digest},
     dialog::Dialog,
-    judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request},
+    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{
         CellKey, gcra,
         window::{Answer, How},
     },
     number::plan::Meaning,
-    policy::{Policy, image::Action},
+    policy::{
+        Policy,
+        image::{Action, LineEntry},
+    },
     sip::target::Target,
     site::Site,
     text::Text,
@@ -26,7 +29,10 @@ pub trait Env: Text + Policy {
     where
         Self: Sized,
     {
-        let decision = judge::judge(self, datagram, arrival, from);
+        let decision = match judge::judge(self, datagram, arrival, from) {
+            Some(decision) => decision,
+            None => judge::charge(self),
+        };
         judge::follow(self, datagram, arrival, from);
         decision
     }
@@ -67,14 +73,8 @@ pub trait Env: Text + Policy {
         judge::limit(self, profile, asker, charge, now)
     }
 
-    /// What becomes of a call that rules have decided about; see [`judge::charge`].
-    #[inline(always)]
-    fn charge(&mut self, profile: u32, asker: Asker, account: Account) -> Decision
-    where
-        Self: Sized,
-    {
-        judge::charge(self, profile, asker, account)
-    }
+    /// What is to be charged.
+    fn bill(&mut self) -> &mut Bill;
 
     /// Whether the floor stops a call abroad; see [`judge::floor`].
     #[inline(always)]
@@ -101,6 +101,16 @@ pub trait Env: Text + Policy {
     /// What was learned of the site.
     fn site(&mut self) -> &mut Site;
 
+    /// Whether a request of a call that the filter has not seen begin is spared.
+    #[inline(always)]
+    fn spares_unknown(&mut self) -> bool
+    where
+        Self: Sized,
+    {
+        let now = self.now();
+        now < self.site().spared
+    }
+
     /// Whether the PBX took credentials of a source, and that still counts.
     fn is_known(&mut self, source: Addr) -> bool;
 
@@ -126,6 +136,15 @@ pub trait Env: Text + Policy {
         Self: Sized,
     {
         judge::again(self, datagram, at, who)
+    }
+
+    /// What orders make of a line; see [`judge::line`].
+    #[inline(always)]
+    fn line(&self, key: u64) -> LineEntry
+    where
+        Self: Sized,
+    {
+        judge::line(self, key)
     }
 
     /// The record of this packet.

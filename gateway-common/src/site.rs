@@ -8,6 +8,9 @@ pub const KNOWN: u64 = 24 * HOUR;
 /// How long answers of the PBX have been seen before the floor refuses foreign calls of sources that nobody knows.
 pub const ARMED: u64 = HOUR;
 
+/// How long after attaching that is so: as long as a call holds of which nothing is seen.
+pub const SPARED: u64 = 4 * HOUR;
+
 /// One for the whole site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -18,6 +21,9 @@ pub struct Site {
     pub answered: u64,
     /// 1 once answers have been seen for [`ARMED`]: where they are not seen, nobody could become known.
     pub armed: u64,
+    /// Until when requests of calls that the filter has not seen begin are spared, nanoseconds: those calls were up when it
+    /// was attached.
+    pub spared: u64,
 }
 
 impl Site {

@@ -7,7 +7,7 @@ use gateway_common::{
     call::{Call, Digest},
     dialog::Dialog,
     env::Env,
-    judge::{self, Account, Arrival, Asker, Charge, Decision, Finding, Places, Request},
+    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Places, Request},
     judged::Judged,
     limit::{
         CellKey,
@@ -19,7 +19,7 @@ use gateway_common::{
     },
     policy::{
         Policy,
-        image::{Action, CELLS, DialCell, SWITCHES, SourceEntry},
+        image::{Action, CELLS, DialCell, LineEntry, SWITCHES, SourceEntry},
     },
     sip::target::Target,
     site::Site,
@@ -188,15 +188,13 @@ impl Policy for Kernel {
 impl Env for Kernel {
     #[inline(always)]
     fn message(&mut self, _: &Datagram, arrival: Arrival, from: u32) -> Decision {
-        let told = Told::new(arrival).from(from).0;
-        let decided = tg_judge(self.image, told);
-        tg_follow(self.image, told);
-        decision(decided)
+        decision(message(self.image, Told::new(arrival).from(from).0))
     }
 
     #[inline(always)]
-    fn charge(&mut self, profile: u32, asker: Asker, account: Account) -> Decision {
-        decision(tg_charge(self.image, profile, asker.0, account.0))
+    fn bill(&mut self) -> &mut Bill {
+        // SAFETY: as in `judged`.
+        unsafe { &mut (*self.window.scratch).bill }
     }
 
     #[inline(always)]
@@ -293,6 +291,11 @@ impl Env for Kernel {
     #[inline(always)]
     fn again(&mut self, _: &Datagram, at: u32, who: u8) -> u64 {
         tg_again(self.image, at, who as u32)
+    }
+
+    #[inline(always)]
+    fn line(&self, key: u64) -> LineEntry {
+        LineEntry(tg_line(self.image, key))
     }
 
     #[inline(always)]
@@ -418,14 +421,28 @@ fn cell(image: *const Image, index: u32) -> u64 {
     unsafe { *(&raw const (*image).cells).cast::<u64>().add(index) }
 }
 
-/// Judges a message in the window: see [`decided`]. `told` is a [`Told`].
+/// Judges a message in the window, and notes what it does to the calls: see [`decided`]. `told` is a [`Told`].
+#[inline(always)]
+pub(crate) fn message(image: *const Image, told: u64) -> u64 {
+    let mut decided = tg_judge(image, told);
+    if decided == NOTHING {
+        decided = tg_charge(image);
+    }
+    tg_follow(image, told);
+    decided
+}
+
+/// Judges a message in the window: see [`decided`]; [`NOTHING`] where it is to be charged. `told` is a [`Told`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn tg_judge(image: *const Image, told: u64) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
     // SAFETY: the map gave the pointer, and nothing else on this CPU uses the scratch while the program runs.
     let datagram = unsafe { &(*env.window.scratch).datagram };
-    decided(judge::judge(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32))
+    match judge::judge(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32) {
+        Some(decision) => decided(decision),
+        None => NOTHING,
+    }
 }
 
 /// Judges the TCP segment in the window: as [`tg_judge`], and [`NOTHING`] where it says nothing.
@@ -441,7 +458,7 @@ pub(crate) extern "C" fn tg_segment(image: *const Image, told: u64) -> u64 {
     }
 }
 
-/// What [`tg_segment`] and [`tg_fragment`] answer where nothing was judged.
+/// What exported functions answer where there is no decision: nothing was judged, or not yet all of it.
 pub(crate) const NOTHING: u64 = u64::MAX;
 
 /// Judges the later fragment of the scratch: as [`tg_segment`].
@@ -484,6 +501,16 @@ pub(crate) extern "C" fn tg_readings(image: *const Image, plan: u64, shape: u64)
 #[inline(never)]
 pub(crate) extern "C" fn tg_mark(cell: u64, readings: u64, at: u32, octet: u32) -> u64 {
     plan::mark(DialCell(cell), Readings(readings), at, octet as u8).0
+}
+
+/// What orders make of a line.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_line(image: *const Image, key: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => judge::line(&env, key).0,
+        None => 0,
+    }
 }
 
 /// The rule on a dialled string.

@@ -11,11 +11,10 @@ use gateway_common::{Reason, Verdict, text::WINDOW};
 
 use crate::{
     answer,
-    calls::tg_follow,
     canonical::NOT_REFUSED,
     counters::{account, count_reason},
     entry::{OTHER, TO_SIP, copy, image, ports, unjudged},
-    env::{NOTHING, generation, tg_judge, tg_segment},
+    env::{NOTHING, generation, message, tg_segment},
     maps::{Image, PROBE, PROBED},
     reset::refuse,
     told::Told,
@@ -64,13 +63,7 @@ fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) ->
     }
     let told = told.to_sip(ports == TO_SIP).0;
     load(ctx, window)?;
-    let decided = if datagram.tcp {
-        tg_segment(image, told)
-    } else {
-        let decided = tg_judge(image, told);
-        tg_follow(image, told);
-        decided
-    };
+    let decided = if datagram.tcp { tg_segment(image, told) } else { message(image, told) };
     let (verdict, reason) = decision(decided)?;
     if PROBE.load() != 0 {
         let record = PROBED.get_ptr_mut(0)?;

@@ -6,7 +6,7 @@
 use gateway_common::{
     call::Call,
     dialog::Dialog,
-    judge::Places,
+    judge::{Bill, Places},
     judged::Judged,
     number::shape,
     sip::{
@@ -50,6 +50,7 @@ pub(crate) struct Scratch {
     pub(crate) datagram: Datagram,
     /// What is known of the places judged so far.
     pub(crate) places: Places,
+    pub(crate) bill: Bill,
     /// What names the call of the message.
     pub(crate) dialog: Dialog,
     /// What stands for what was learned of the site where the map does not say.

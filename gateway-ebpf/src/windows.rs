@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use gateway_common::{
-    judge::{self, Account, Asker},
+    judge,
     limit::{
         CellKey,
         window::{Answer, How, RING, Ring},
@@ -83,12 +83,12 @@ pub(crate) extern "C" fn tg_window(image: *const Image, named: u64, value: u64, 
     answer as u64
 }
 
-/// What becomes of a call that rules have decided about: see [`decided`].
+/// Charges the call at hand: see [`decided`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_charge(image: *const Image, profile: u32, asker: u64, account: u64) -> u64 {
+pub(crate) extern "C" fn tg_charge(image: *const Image) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
-    decided(judge::charge(&mut env, profile, Asker(asker), Account(account)))
+    decided(judge::charge(&mut env))
 }
 
 /// Whether the floor stops a call abroad: its reason, or 0.

@@ -67,6 +67,7 @@ fn each_decision_names_its_rule() {
         rule: OrderRule::Allow,
         what: vec!["+2327".parse().unwrap(), "FR".parse().unwrap()],
         scope: Scope::Site,
+        max: None,
     };
     let off = ActiveOrder {
         number: 9,

@@ -80,6 +80,7 @@ fn orders(chance: &mut Chance) -> Vec<ActiveOrder> {
             1 => Scope::Source("198.51.100.0/24".parse().unwrap()),
             _ => Scope::Site,
         },
+        max: None,
     };
     (0..count).map(|place| order(chance, place)).collect()
 }
@@ -180,8 +181,13 @@ fn what_the_digest_is_of() {
     let mut chance = Chance(5);
     let config = config(&mut chance);
     let hash = |orders: &[ActiveOrder]| compile(&config, orders, &HashMap::new(), 1).unwrap().0.hash;
-    let order =
-        |rule, what: &str| ActiveOrder { number: 1, rule, what: vec![what.parse().unwrap()], scope: Scope::Site };
+    let order = |rule, what: &str| ActiveOrder {
+        number: 1,
+        rule,
+        what: vec![what.parse().unwrap()],
+        scope: Scope::Site,
+        max: None,
+    };
     let all = ["+44", "+442", "+4420799", "+5", "SL", "international", "dial:0570", "198.51.100.0/24"];
     let mut hashes = vec![hash(&[])];
     for what in all {

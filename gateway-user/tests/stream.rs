@@ -244,7 +244,7 @@ fn one_octet_a_segment_is_reset_at_its_first() {
 }
 
 fn order(what: &str) -> ActiveOrder {
-    ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![what.parse().unwrap()], scope: Scope::Site }
+    ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![what.parse().unwrap()], scope: Scope::Site, max: None }
 }
 
 #[test]

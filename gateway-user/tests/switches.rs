@@ -26,7 +26,7 @@ const MONITOR: &str = "mode = \"monitor\"\n[interface.eth0]\nrole = \"wan\"\n[si
                        [trunk.itsp]\nsources = [\"203.0.113.10\"]\n";
 
 fn order(number: u64, rule: OrderRule, what: &[&str], scope: Scope) -> ActiveOrder {
-    ActiveOrder { number, rule, what: what.iter().map(|what| what.parse().unwrap()).collect(), scope }
+    ActiveOrder { number, rule, what: what.iter().map(|what| what.parse().unwrap()).collect(), scope, max: None }
 }
 
 fn off(except: &[&str]) -> ActiveOrder {

@@ -14,7 +14,8 @@ use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_tests::{
     capability::require_kernel,
     differential::{
-        Pair, busy_policy, denying_policy, monitor_policy, monitored_windows_policy, orders, run, windows_policy,
+        Pair, busy_policy, denying_policy, line_orders, monitor_policy, monitored_windows_policy, orders, run,
+        windows_policy,
     },
     packet::Frame,
 };
@@ -33,8 +34,8 @@ fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
 }
 
-fn policies() -> [(Config, Vec<ActiveOrder>); 8] {
-    let shield = ActiveOrder { number: 1, rule: OrderRule::Shield, what: Vec::new(), scope: Scope::Site };
+fn policies() -> [(Config, Vec<ActiveOrder>); 9] {
+    let shield = ActiveOrder { number: 1, rule: OrderRule::Shield, what: Vec::new(), scope: Scope::Site, max: None };
     let without = |config| (config, Vec::new());
     [
         without(evasion_policy()),
@@ -45,6 +46,7 @@ fn policies() -> [(Config, Vec<ActiveOrder>); 8] {
         (busy_policy().unwrap(), vec![shield]),
         without(windows_policy().unwrap()),
         without(monitored_windows_policy().unwrap()),
+        (windows_policy().unwrap(), line_orders().unwrap()),
     ]
 }
 

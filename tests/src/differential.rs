@@ -11,12 +11,13 @@ use std::{
     fmt::{Display, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Result, ensure};
 use gateway_common::{Method, Reason, Verdict, judge::Side, judged::Judged};
 use gateway_user::{
-    config::{self, Config},
+    config::{self, Config, Window},
     daemon::{ActiveOrder, OrderRule},
     engine::host::HostEngine,
     kernel::Probe,
@@ -254,7 +255,28 @@ pub fn orders() -> Result<Vec<ActiveOrder>> {
     .into_iter()
     .map(|(number, rule, what, scope)| {
         let what = what.split(' ').map(str::parse).collect::<Result<_, _>>().map_err(|e| anyhow::anyhow!("{e}"))?;
-        Ok(ActiveOrder { number, rule, what, scope })
+        Ok(ActiveOrder { number, rule, what, scope, max: None })
+    })
+    .collect()
+}
+
+/// Orders for lines and about them, and one that allows so many calls.
+pub fn line_orders() -> Result<Vec<ActiveOrder>> {
+    let line = |name: &str| Scope::Line(name.into());
+    let max = Some(Window { count: 3, per: Duration::from_secs(600) });
+    [
+        (1, OrderRule::InternationalOff, "GB", line("203"), None),
+        (2, OrderRule::Block, "SL +1202", line("201"), None),
+        (3, OrderRule::Allow, "US LV +232", line("202"), max),
+        (4, OrderRule::Allow, "GB", Scope::Site, max),
+        (5, OrderRule::Block, "line:204 line:alice", Scope::Site, None),
+        (6, OrderRule::Monitor, "line:200 +81", Scope::Profile("lobby".into()), None),
+        (7, OrderRule::Allow, "line:200 SL", Scope::Source("192.0.2.0/24".parse()?), None),
+    ]
+    .into_iter()
+    .map(|(number, rule, what, scope, max)| {
+        let what = what.split(' ').map(str::parse).collect::<Result<_, _>>().map_err(|e| anyhow::anyhow!("{e}"))?;
+        Ok(ActiveOrder { number, rule, what, scope, max })
     })
     .collect()
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(input: &[u8]) {
     }
     let Ok((config, _)) = config::parse(text, None, Path::new("/nonexistent")) else { return };
     let what: Vec<_> = order.split(' ').filter_map(|what| what.parse().ok()).collect();
-    let orders = [ActiveOrder { number: 1, rule: OrderRule::Block, what, scope: Scope::Site }];
+    let orders = [ActiveOrder { number: 1, rule: OrderRule::Block, what, scope: Scope::Site, max: None }];
     match policy::compile(&config, &orders, &HashMap::new(), 1) {
         Ok((image, _)) => {
             let mut engine = HostEngine::new(image);

@@ -17,9 +17,11 @@ const IN_DIALOG: u64 = 1;
 const REPEAT: u64 = 2;
 /// Refused before, for the reason in the byte above.
 const REFUSED: u64 = 3;
+/// It says that it belongs to a call, of which nothing is known.
+const UNKNOWN: u64 = 4;
 
 /// What the call table says of the INVITE at hand, whose Request-URI is at `at`, of a source `who`. It reads its dialog,
-/// unless the source is over the packet ceiling.
+/// unless the source is over the packet ceiling; that of a REFER too, which names its line.
 #[inline(always)]
 pub fn again<E: Env>(env: &mut E, datagram: &Datagram, at: u32, who: u8) -> u64 {
     if who == Who::Unproved as u8 && !is_below_ceiling(env) {
@@ -27,11 +29,11 @@ pub fn again<E: Env>(env: &mut E, datagram: &Datagram, at: u32, who: u8) -> u64 
     }
     dialog::request(env, at, who);
     let invite = *env.dialog();
-    if invite.call_id == 0 {
+    if invite.call_id == 0 || env.judged().method != Method::Invite as u8 {
         return NEW;
     }
     let now = env.now();
-    let Some(call) = env.call(invite.call_id) else { return NEW };
+    let Some(call) = env.call(invite.call_id) else { return if invite.to_tag == 0 { NEW } else { UNKNOWN } };
     match call.again(&invite, datagram.src, datagram.dst, now) {
         Again::New => NEW,
         Again::InDialog => IN_DIALOG,
@@ -55,6 +57,12 @@ pub(super) fn decided(again: u64) -> Option<Decision> {
 #[inline(always)]
 pub(super) const fn is_in_dialog(again: u64) -> bool {
     again == IN_DIALOG
+}
+
+/// Whether it says that it belongs to a call, of which nothing is known.
+#[inline(always)]
+pub(super) const fn is_unknown(again: u64) -> bool {
+    again == UNKNOWN
 }
 
 /// The limits, whose refusal of a call holds for its retransmissions.
@@ -81,7 +89,10 @@ pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: 
             || reason == Reason::Allowed as u8
             || reason == Reason::NoNumber as u8
             || reason == Reason::Inbound as u8;
-        if begins && env.dialog().call_id != 0 {
+        let id = env.dialog().call_id;
+        // A call that was up before the filter saw any: its answer will show that it is one.
+        let adopts = reason == Reason::InDialog as u8 && env.call(id).is_none();
+        if (begins || adopts) && id != 0 {
             begin(env, datagram, if dropped { State::Refused } else { State::Invited }, dropped);
         }
         return;
@@ -119,6 +130,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) 
     call.caller = datagram.src;
     call.callee = datagram.dst;
     call.from_tag = dialog.from_tag;
+    call.to_tag = dialog.to_tag;
     call.admitted = dialog.user;
     call.contacts[0] = dialog.contact;
     call.line = dialog.line;

@@ -1,9 +1,9 @@
 //! Limits: the flood bucket of emergency calls, the packet ceiling, the limits of a profile, the rate of a trunk.
 
 use super::{
-    Decision, Finding, Side,
-    source::{Asker, Source, settled, stop},
-    windows::{self, Asked, is_abroad},
+    Decision, Side,
+    source::{Asker, Source, stop},
+    windows::{self, Asked},
 };
 use crate::{
     Method, Reason, Verdict,
@@ -12,18 +12,25 @@ use crate::{
     judged::Who,
     limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL},
     policy::image::{
-        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FLOOR, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
+        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
         LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_DROP, PROFILE_LIMITS, SWITCHES, TRUNK_CELLS,
         TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
     },
 };
 
-/// Emergency calls of sources that nobody knows go through a small bucket, so that `119@victim` is no weapon.
+/// A known source has the room of so many unproved ones, as a power of two: 32.
+const KNOWN_ROOM: u32 = 5;
+
+/// Emergency calls of sources that nobody knows go through a small bucket, so that `119@victim` is no weapon; those of known
+/// ones through a large one, since a telephone may be taken over.
 #[inline(always)]
 pub(super) fn emergency<E: Env>(env: &mut E, source: &Source) -> Decision {
-    if source.asker.is(Who::Unproved) {
-        let key = CellKey { limit: EMERGENCY_CELL, kind: Key::Source as u32, value: env.judged().source.source() };
-        let (interval, tolerance) = (env.cell(EMERGENCY), env.cell(EMERGENCY + 1));
+    let known = source.asker.is(Who::Known);
+    if known || source.asker.is(Who::Unproved) {
+        let kind = Key::Source as u32 | (source.asker.0 as u32 & 0xff) << 8;
+        let key = CellKey { limit: EMERGENCY_CELL, kind, value: env.judged().source.source() };
+        let tolerance = env.cell(EMERGENCY + 1);
+        let interval = if known { env.cell(EMERGENCY) >> KNOWN_ROOM } else { env.cell(EMERGENCY) };
         if interval != 0 && !take(env, &key, interval, tolerance) {
             return stop(Reason::EmergencyFlood);
         }
@@ -102,6 +109,28 @@ impl Charge {
     }
 
     #[inline(always)]
+    pub(super) const fn new(method: Method, class: u8) -> Self {
+        Self(method as u64 | (class as u64) << 8)
+    }
+
+    /// The same, allowed by an order, whose allowance is the limit with this number, from 1; 0 for none.
+    #[inline(always)]
+    pub(super) const fn allowed_by(self, limit: u64) -> Self {
+        Self(self.0 | limit << 32)
+    }
+
+    #[inline(always)]
+    const fn order(self) -> u64 {
+        self.0 >> 32 & 0xff
+    }
+
+    /// Whether it is asked about the allowance of the order, behind the profile's limits.
+    #[inline(always)]
+    const fn is_of_order(self) -> bool {
+        self.slot() == LIMITS_A_PROFILE as u64
+    }
+
+    #[inline(always)]
     pub(super) const fn makes_call(self) -> bool {
         self.method() == Method::Invite as u8 || self.method() == Method::Refer as u8
     }
@@ -110,7 +139,11 @@ impl Charge {
 /// Whether one limit of the profile refuses: its reason, and what happens over it in the byte above; 0 if it does not.
 #[inline(always)]
 pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
-    let number = env.cell(profile + PROFILE_LIMITS) >> (8 * (charge.slot() & 7)) & 0xff;
+    let number = if charge.is_of_order() {
+        charge.order()
+    } else {
+        env.cell(profile + PROFILE_LIMITS) >> (8 * (charge.slot() & 7)) & 0xff
+    };
     if number == 0 {
         return 0;
     }
@@ -126,7 +159,9 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
     }
     if env.cell(base + LIMIT_WINDOWS) != 0 || env.cell(base + LIMIT_SITE_WINDOWS) != 0 {
         let asked = Asked { base, head, profile, asker, take: charge.0 & Charge::TAKE != 0 };
-        return windows::limit(env, asked, now);
+        let refused = windows::limit(env, asked, now);
+        // Orders act in either mode.
+        return if refused != 0 && charge.is_of_order() { Reason::Order as u64 | OVER_DROP << 8 } else { refused };
     }
     let kind = (head >> 32 & 0xff) as u32;
     let source = env.judged().source;
@@ -154,26 +189,25 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
     if refused { reason as u64 | head >> 56 << 8 } else { 0 }
 }
 
-/// Step 8: all limits are read first, and taken only if all agree.
+/// Step 8: all limits are read first, and taken only if all agree; the allowance of an order is one of them.
 #[inline(always)]
-pub(super) fn limits<E: Env>(env: &mut E, source: &Source, method: Method, class: u8) -> Option<Decision> {
-    let request = Charge(method as u64 | (class as u64) << 8);
+pub(super) fn limits<E: Env>(env: &mut E, source: &Source, request: Charge) -> Option<Decision> {
+    const ASKED: u32 = LIMITS_A_PROFILE + 1;
     if source.asker.is(Who::Trunk) {
         return trunk_rate(env, source, request);
     }
-    if env.cell(source.profile + PROFILE_LIMITS) == 0 {
+    if env.cell(source.profile + PROFILE_LIMITS) == 0 && request.order() == 0 {
         return None;
     }
     let now = env.now();
     let mut over = 0u64;
     let mut i = 0u32;
-    while i < 2 * LIMITS_A_PROFILE {
-        if i == LIMITS_A_PROFILE && over >> 8 == OVER_DROP {
+    while i < 2 * ASKED {
+        if i == ASKED && over >> 8 == OVER_DROP {
             break;
         }
-        let slot = (i & (LIMITS_A_PROFILE - 1)) as u64;
-        let take = if i < LIMITS_A_PROFILE { 0 } else { Charge::TAKE };
-        let refused = env.limit(source.profile, source.asker, Charge(request.0 | slot << 16 | take), now);
+        let (slot, take) = if i < ASKED { (i, 0) } else { (i - ASKED, Charge::TAKE) };
+        let refused = env.limit(source.profile, source.asker, Charge(request.0 | (slot as u64) << 16 | take), now);
         // One that drops outweighs one that warns.
         if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP {
             over = refused;
@@ -192,68 +226,10 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, method: Method, class
     Some(if over >> 8 == OVER_DROP { stop(reason) } else { (Verdict::WouldDrop, reason) })
 }
 
-/// What a call is charged under, beside who asks and the profile, in one word: what rules found in the lower half, then the
-/// number of the trunk, and whether it came over TCP.
-#[derive(Clone, Copy)]
-pub struct Account(pub u64);
-
-impl Account {
-    const TCP: u64 = 1 << 40;
-
-    #[inline(always)]
-    pub(super) const fn new(found: Finding, trunk: u32, tcp: bool) -> Self {
-        Self(found.0 & 0xffff_ffff | (trunk as u64 & 0xff) << 32 | if tcp { Self::TCP } else { 0 })
-    }
-}
-
-/// What becomes of a call that rules have decided about: the ceiling, the limits, and step 6, as far as that counts.
-///
-/// The floor counts what goes abroad, in monitor mode too, and nothing else. Sources outside count for nothing: what goes out
-/// because of them comes in again from the site, and unproved ones could have the calls of the site stopped.
-#[inline(always)]
-pub fn charge<E: Env>(env: &mut E, profile: u32, asker: Asker, account: Account) -> Decision {
-    let (found, tcp) = (Finding(account.0 & 0xffff_ffff), account.0 & Account::TCP != 0);
-    let switches = env.cell(SWITCHES);
-    let source = Source { asker, profile, trunk: (account.0 >> 32 & 0xff) as u32, switches };
-    let abroad = switches & FLOOR != 0 && asker.is(Who::Lan) && is_abroad(found.class());
-    let counts = abroad && settled(found.decision(), &source, tcp).0.passes();
-    let now = if counts { env.now() } else { 0 };
-    let mut stopped = if counts { env.floor(false, now) } else { 0 };
-    if stopped == 0 {
-        let decision = charged(env, &source, found);
-        if !counts || !settled(decision, &source, tcp).0.passes() {
-            return decision;
-        }
-        stopped = env.floor(true, now);
-        if stopped == 0 {
-            return decision;
-        }
-    }
-    stop(Reason::from_u8(stopped as u8).unwrap_or(Reason::Floor))
-}
-
-#[inline(always)]
-fn charged<E: Env>(env: &mut E, source: &Source, found: Finding) -> Decision {
-    if found.stops() {
-        return found.decision();
-    }
-    let method = Method::from_u8(env.judged().method).unwrap_or(Method::Invite);
-    // An INVITE was held against the ceiling before its dialog was read.
-    if !matches!(method, Method::Invite)
-        && let Some(refused) = ceiling(env, source, method)
-    {
-        return refused;
-    }
-    match limits(env, source, method, found.class()) {
-        Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
-        _ => found.decision(),
-    }
-}
-
 #[inline(always)]
 pub(super) fn trunk_rate<E: Env>(env: &mut E, source: &Source, request: Charge) -> Option<Decision> {
     const DROPS: u64 = 1 << 63;
-    let base = env.cell(TRUNKS) as u32 + (source.trunk - 1) * TRUNK_CELLS;
+    let base = env.cell(TRUNKS) as u32 + (source.asker.trunk() - 1) * TRUNK_CELLS;
     let interval = env.cell(base + TRUNK_INTERVAL);
     if interval == 0 || !request.makes_call() {
         return None;

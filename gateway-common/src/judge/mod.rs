@@ -3,8 +3,10 @@
 //! [`judge`] is the order of decisions; everything it calls answers one question.
 
 mod canonical;
+mod charge;
 mod follow;
 mod limits;
+mod lines;
 mod places;
 mod rules;
 mod source;
@@ -12,7 +14,8 @@ mod start_line;
 mod stream;
 mod windows;
 
-use follow::{NEW, decided, is_in_dialog};
+use charge::{Account, due};
+use follow::{NEW, decided, is_in_dialog, is_unknown};
 use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
 use source::{Source, settled, stop};
@@ -25,7 +28,7 @@ use crate::{
     judged::{Judged, NO_NUMBER, Who},
     policy::{
         Policy,
-        image::{PORTS, REDIRECTS, Ruling, SWITCHES},
+        image::{ENFORCE, PORTS, REDIRECTS, Ruling, SWITCHES},
     },
     sip::{
         scan::{START_LINE, StartLine},
@@ -36,8 +39,10 @@ use crate::{
 };
 
 pub use canonical::{Canonical, OCTETS, Packed, refused};
+pub use charge::{Bill, charge};
 pub use follow::{again, follow};
-pub use limits::{Account, Charge, LIMITS_A_PROFILE, charge, fragment, limit};
+pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
+pub use lines::line;
 pub use places::{Finding, Places, Request, number, place};
 pub use rules::rule;
 pub use source::{Asker, source_entry};
@@ -73,14 +78,15 @@ pub fn is_sip_port<P: Policy>(env: &P, port: u16) -> bool {
     env.cell(PORTS + (port as u32 >> 6)) >> (port & 63) & 1 != 0
 }
 
-/// Decides about the message at `from` of a datagram of which one port carries SIP, and writes the record.
+/// Decides about the message at `from` of a datagram of which one port carries SIP, and writes the record. `None` where it is
+/// a call that is still to be [charged](charge).
 ///
 /// The text is the payload; `datagram` says where it came from.
 #[inline(always)]
-pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision {
-    let source = begin(env, datagram, arrival);
-    let decision = decide(env, &source, datagram, from);
-    end(env, &source, datagram, decision)
+pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) -> Option<Decision> {
+    let mut source = begin(env, datagram, arrival);
+    let decision = decide(env, &mut source, datagram, from);
+    if env.bill().is_due() { None } else { Some(end(env, &source, datagram, decision)) }
 }
 
 /// Who asks; and a record that says nothing else yet.
@@ -111,6 +117,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     record.source = datagram.src;
     record.line = 0;
     env.dialog().call_id = 0;
+    *env.bill() = Bill::default();
     source
 }
 
@@ -125,7 +132,7 @@ fn end<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, decision: Deci
 }
 
 #[inline(always)]
-fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) -> Decision {
+fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u32) -> Decision {
     if datagram.syn {
         return connect(env, source);
     }
@@ -165,21 +172,30 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
         }
         return ceiling(env, source, method).unwrap_or_else(|| other(env, source, method));
     }
-    let found = call(env, source, matches!(method, Method::Refer), request);
+    let refer = matches!(method, Method::Refer);
+    let mut found = call(env, source, refer, request);
     if source.asker.is_shielded() && !found.is_class(Class::Emergency) {
         return stop(Reason::Shield);
     }
     // Who could be anybody has no call here that a rule would cut.
-    let asks = matches!(method, Method::Invite)
-        && !(found.stops() && source.asker.is(Who::Unproved))
-        && !found.is_class(Class::Emergency);
+    let lines = lines::matter(env, source.asker);
+    let asks =
+        (!refer || lines) && !(found.stops() && source.asker.is(Who::Unproved)) && !found.is_class(Class::Emergency);
     let again = if asks { env.again(datagram, line.uri(), source.asker.0 as u8) } else { NEW };
+    if asks && lines && lines::take(env, source) {
+        found = call(env, source, refer, request);
+    }
+    let account = Account::new(found, datagram.tcp);
+    if is_unknown(again) && source.spares(found) && (source.switches & ENFORCE == 0 || env.spares_unknown()) {
+        due(env, source, account.spared());
+        return PASS;
+    }
     if found.stops() {
         if is_in_dialog(again) {
             return (Verdict::Pass, Reason::InDialog);
         }
         // What the floor counts goes on in monitor mode, and counts once.
-        if again != NEW || !source.asker.is(Who::Lan) {
+        if again != NEW && !is_unknown(again) || !source.asker.is(Who::Lan) {
             return found.decision();
         }
     } else if found.is_class(Class::Emergency) {
@@ -187,7 +203,8 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
     } else if let Some(decision) = decided(again) {
         return decision;
     }
-    env.charge(source.profile, source.asker, Account::new(found, source.trunk, datagram.tcp))
+    due(env, source, account);
+    PASS
 }
 
 /// The message ended before its start line did.
@@ -225,7 +242,7 @@ fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
         if matches!(source.asker.order(), Ruling::Block) && outside {
             return (Verdict::Drop, Reason::Order);
         }
-        if let Some(refused) = limits(env, source, method, Class::None as u8) {
+        if let Some(refused) = limits(env, source, Charge::new(method, Class::None as u8)) {
             return refused;
         }
         if source.asker.is_watched() && source.asker.is(Who::Unproved) {

@@ -34,6 +34,12 @@ impl Finding {
         Self(1 + severity + number | (verdict as u64) << 8 | (reason as u64) << 16 | (class as u64) << 24)
     }
 
+    /// The same, allowed by the windows of a limit.
+    #[inline(always)]
+    pub(super) const fn at_most(self, limit: u8) -> Self {
+        Self(self.0 | (limit as u64) << 32)
+    }
+
     #[inline(always)]
     pub(super) const fn rank(self) -> u64 {
         self.0 & 0xff

@@ -29,7 +29,9 @@ pub fn rule(asker: Asker, action: Action, place: u64) -> Finding {
     } else {
         rule_on_number(asker, action)
     };
-    Finding::new(decision, class)
+    let found = Finding::new(decision, class);
+    let allowed = matches!(decision, (Verdict::Pass, Reason::Allowed)) && !asker.is(Who::Trunk);
+    if allowed { found.at_most(action.allowance()) } else { found }
 }
 
 /// What the floor refuses to sources that nobody knows: all but national numbers, emergencies and own extensions.

@@ -1,6 +1,6 @@
 //! Who asks: the side of the interface, then the source table of the policy; and what that means for a stop.
 
-use super::{Arrival, Decision, Side};
+use super::{Arrival, Decision, Finding, Side};
 use crate::{
     Reason, Verdict,
     addr::Addr,
@@ -19,20 +19,20 @@ use crate::{
 pub(super) struct Source {
     pub(super) asker: Asker,
     pub(super) profile: u32,
-    pub(super) trunk: u32,
     pub(super) switches: u64,
 }
 
 /// What of a source matters to the rules, in one word: who it is, what an order and the file say of it, whether the floor
-/// is on.
+/// is on, the number of its trunk.
 #[derive(Clone, Copy)]
 pub struct Asker(pub u64);
 
 impl Asker {
-    const ORDER: u32 = 8;
+    pub(super) const ORDER: u32 = 8;
     const FILE: u32 = 10;
-    const WATCHED: u64 = 1 << 12;
+    pub(super) const WATCHED: u64 = 1 << 12;
     pub(super) const FLOOR: u64 = 1 << 17;
+    const TRUNK: u32 = 24;
     const SHIELDED: u64 = 1 << 18;
     pub(super) const ARMED: u64 = 1 << 19;
 
@@ -46,6 +46,18 @@ impl Asker {
             flags |= Self::WATCHED;
         }
         Self(who as u64 | (entry.order() as u64) << Self::ORDER | (entry.file() as u64) << Self::FILE | flags)
+    }
+
+    /// The same of a trunk, by its number from 1; 0 for none.
+    #[inline(always)]
+    const fn of_trunk(self, trunk: u32) -> Self {
+        Self(self.0 | (trunk as u64 & 0xff) << Self::TRUNK)
+    }
+
+    /// The number of the trunk.
+    #[inline(always)]
+    pub(super) const fn trunk(self) -> u32 {
+        (self.0 >> Self::TRUNK & 0xff) as u32
     }
 
     /// Whether an order counts what it starts.
@@ -108,6 +120,16 @@ pub(super) const ALWAYS: u64 = 1 << Reason::Order as u64
     | 1 << Reason::Suspended as u64
     | 1 << Reason::Shield as u64;
 
+impl Source {
+    /// Whether a request that says to belong to a call of which nothing is known may be spared what was found: rules of the
+    /// file and limits only, and only of a source that the site vouches for. A To tag proves nothing.
+    #[inline(always)]
+    pub(super) fn spares(&self, found: Finding) -> bool {
+        let always = found.stops() && ALWAYS >> (found.decision().1 as u64 & 63) & 1 != 0;
+        !always && !self.asker.is(Who::Unproved)
+    }
+}
+
 /// Everything is decided as in enforce mode, so that monitor mode moves the same state; only here a stop by a rule of the
 /// file becomes one that would have been.
 ///
@@ -146,8 +168,8 @@ pub(super) fn source<P: Policy>(env: &P, addr: Addr, arrival: Arrival, switches:
         Side::Wan if trunk != 0 => Who::Trunk,
         Side::Wan => Who::Unproved,
     };
-    let asker = Asker(env.opaque(Asker::new(who, entry, switches).0));
-    Source { asker, profile, trunk, switches }
+    let asker = Asker(env.opaque(Asker::new(who, entry, switches).of_trunk(trunk).0));
+    Source { asker, profile, switches }
 }
 
 /// What the policy says of a source: the leaf of the source table, octet by octet.

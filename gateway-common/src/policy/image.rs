@@ -43,6 +43,10 @@ pub const ZERO: u32 = 18;
 pub const FLOOR_LIMIT: u32 = 19;
 /// Bit map of the countries in which fraud ends up: bit `country & 63` of cell `HOT + country / 64`, eight cells.
 pub const HOT: u32 = 20;
+/// First slot of the table of lines that orders are about, [`LINE_CELLS`] each; 0 where there is none.
+pub const LINES: u32 = 28;
+/// How many slots it has, a power of two, less one.
+pub const LINES_MASK: u32 = 29;
 /// Bit map of the SIP ports: bit `port & 63` of cell `PORTS + port / 64`.
 pub const PORTS: u32 = 64;
 /// First cell behind the header.
@@ -88,6 +92,67 @@ pub const SHORTS: u32 = 2000;
 pub const PROFILE_NAME: u32 = 31;
 /// Actions of the classes, by class number.
 pub const CLASS_ACTIONS: u32 = 8;
+
+/// Cells of a slot of the table of lines: its [`line_key`], 0 where it is empty, and its [`LineEntry`].
+pub const LINE_CELLS: u32 = 2;
+/// Slots in a row in which a line may stand.
+pub const LINE_PROBES: u32 = 8;
+
+/// What a line of a profile, by its number, stands under; its first slot is that of the upper half.
+#[inline(always)]
+pub const fn line_key(profile: u32, line: u64) -> u64 {
+    let mixed = (line ^ (profile as u64 + 1) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29) | 1
+}
+
+/// What orders make of a line: the profile in place of its source's, and what they say of all its calls. What an unproved
+/// source says of its line can only make it worse off, so there are two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineEntry(pub u64);
+
+impl LineEntry {
+    const UNPROVED: u32 = 32;
+
+    /// An entry of a source that the site vouches for, and of one that it does not; of each the profile, the ruling of
+    /// orders, and whether an order counts its calls.
+    pub const fn new(vouched: (u8, Ruling, bool), unproved: (u8, Ruling, bool)) -> Self {
+        Self(Self::half(vouched) | Self::half(unproved) << Self::UNPROVED)
+    }
+
+    const fn half((profile, order, watched): (u8, Ruling, bool)) -> u64 {
+        profile as u64 | (order as u64) << 8 | (watched as u64) << 10 | 1 << 31
+    }
+
+    /// The half that holds for a source, in the lower half.
+    #[inline(always)]
+    pub const fn of(self, unproved: bool) -> Self {
+        if unproved { Self(self.0 >> Self::UNPROVED) } else { self }
+    }
+
+    /// Whether there is one.
+    #[inline(always)]
+    pub const fn is_some(self) -> bool {
+        self.0 >> 31 & 1 != 0
+    }
+
+    /// Number of the profile.
+    #[inline(always)]
+    pub const fn profile(self) -> u32 {
+        (self.0 & 0xff) as u32
+    }
+
+    /// What an order says of the line.
+    #[inline(always)]
+    pub const fn order(self) -> Ruling {
+        Ruling::from_bits(self.0 >> 8)
+    }
+
+    /// Whether an order counts its calls.
+    #[inline(always)]
+    pub const fn is_watched(self) -> bool {
+        self.0 >> 10 & 1 != 0
+    }
+}
 
 /// Cells of a limit.
 pub const LIMIT_CELLS: u32 = 12;
@@ -258,6 +323,9 @@ impl Action {
     /// An order counts such a call as one that it would stop, if nothing else stops it.
     pub const WATCHED: u64 = 1 << 12;
 
+    /// An order allows so many calls: the number of the limit stands in place of the reason, which an allow has no use for.
+    const COUNTED: u64 = 1 << 13;
+
     /// An action.
     pub const fn new(class: u8, order: Ruling, floor: Ruling, file: Ruling, reason: u8) -> Self {
         Self(class as u64 | (order as u64) << 4 | (floor as u64) << 6 | (file as u64) << 8 | (reason as u64) << 16)
@@ -291,6 +359,17 @@ impl Action {
     #[inline(always)]
     pub const fn reason(self) -> u8 {
         (self.0 >> 16) as u8
+    }
+
+    /// The action under an allowance: the number of a limit, from 1, whose windows are all that an order allows.
+    pub const fn at_most(self, limit: u8) -> Self {
+        if limit == 0 { self } else { Self(self.0 & !(0xff << 16) | Self::COUNTED | (limit as u64) << 16) }
+    }
+
+    /// The number of the limit that an order allows such calls by, 0 for no limit.
+    #[inline(always)]
+    pub const fn allowance(self) -> u8 {
+        if self.0 & Self::COUNTED == 0 { 0 } else { (self.0 >> 16) as u8 }
     }
 
     /// The action with these flags.

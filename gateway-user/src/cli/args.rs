@@ -82,7 +82,7 @@ Ends 1 if the policy would not load.")]
     Block(BlockArgs),
     /// Let calls pass the floor and the policy file; limits still apply
     #[command(after_help = ALLOW_EXAMPLES)]
-    Allow(OrderArgs),
+    Allow(AllowArgs),
     /// Switch calls that leave the country off, above all other orders, or on again
     #[command(subcommand, after_help = INTERNATIONAL_EXAMPLES)]
     International(International),
@@ -189,7 +189,7 @@ Ends 1 if something is in the way.")]
 const BLOCK_EXAMPLES: &str = "\
 WHAT shows in its form what it is:
   +232  a prefix      SL  a country      dial:0570  a dialled string
-  198.51.100.0/24  a source              international  a class
+  198.51.100.0/24  a source              line:203  a line        international  a class
 
 Examples:
   tollgate block SL                                    a country, until undone
@@ -204,11 +204,12 @@ The longest prefix wins, then the narrower scope; on a tie block wins. Emergency
 const ALLOW_EXAMPLES: &str = "\
 WHAT shows in its form what it is:
   +371  a prefix      LV  a country      dial:0570  a dialled string
-  198.51.100.0/24  a source              international  a class
+  198.51.100.0/24  a source              line:203  a line        international  a class
 
 Examples:
   tollgate allow LV --until 'fri 18:00' --reason 'order 4711'
   tollgate allow +37167 --source 192.0.2.10            for one source only
+  tollgate allow LV --line 203 --max 20/1d             for one line, 20 calls in any 24 hours
   tollgate allow LV --dry-run                          which calls it would have let through
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
@@ -236,11 +237,14 @@ pub struct OrderArgs {
     #[arg(long, value_name = "TIME", value_parser = when::until_now)]
     pub until: Option<jiff::Timestamp>,
     /// Only for calls of this source or network
-    #[arg(long, value_name = "ADDR", value_parser = source, conflicts_with = "profile")]
+    #[arg(long, value_name = "ADDR", value_parser = source, group = "scope")]
     pub source: Option<String>,
     /// Only for calls of the sources of this profile
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", group = "scope")]
     pub profile: Option<String>,
+    /// Only for calls of this line: the username that its telephone signs in with, or else its number
+    #[arg(long, value_name = "LINE", group = "scope")]
+    pub line: Option<String>,
     /// Why; kept with the order
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -253,6 +257,17 @@ pub struct OrderArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `allow`.
+#[derive(Clone, Debug, Args)]
+pub struct AllowArgs {
+    /// What every order takes.
+    #[command(flatten)]
+    pub order: OrderArgs,
+    /// Only so many calls in so long: 20/1d; those beyond it are stopped
+    #[arg(long, value_name = "N/TIME")]
+    pub max: Option<String>,
 }
 
 /// `block`.

@@ -19,16 +19,17 @@ use crate::control::{
 pub(super) fn run(
     command: fn(NewOrder) -> Command,
     args: &OrderArgs,
-    monitor: bool,
+    (monitor, max): (bool, Option<&str>),
     places: &Places,
     out: &mut Out,
 ) -> Result<(), Failure> {
     let new = NewOrder {
         what: args.what.clone(),
-        scope: match (&args.source, &args.profile) {
-            (Some(source), _) => ScopeView::Source(source.clone()),
-            (None, Some(profile)) => ScopeView::Profile(profile.clone()),
-            (None, None) => ScopeView::Site,
+        scope: match (&args.source, &args.profile, &args.line) {
+            (Some(source), ..) => ScopeView::Source(source.clone()),
+            (None, Some(profile), _) => ScopeView::Profile(profile.clone()),
+            (None, None, Some(line)) => ScopeView::Line(line.clone()),
+            (None, None, None) => ScopeView::Site,
         },
         reason: args.reason.clone(),
         expires: match args.duration {
@@ -38,6 +39,7 @@ pub(super) fn run(
         force: args.force,
         dry_run: args.dry_run,
         monitor,
+        max: max.map(str::to_owned),
     };
     let command = command(new);
     if args.dry_run {

@@ -33,6 +33,7 @@ pub use list_file::{ListFile, Writer as ListWriter};
 pub use model::*;
 pub use problem::{Complaint, Problem, Problems, Warning};
 pub use values::duration;
+pub use windows::allowance;
 
 pub(crate) use region::known_region;
 

@@ -52,6 +52,15 @@ pub(super) fn list(report: &mut Report<'_>, section: &Section<'_>, key: &str) ->
     written.into_iter().map(|(_, window)| window).take(WINDOWS).collect()
 }
 
+/// Reads how many calls an order allows: one window, such as `20/1d`.
+///
+/// # Errors
+///
+/// What is wrong, and what to write instead.
+pub fn allowance(text: &str) -> Result<Window, Complaint> {
+    window(text)
+}
+
 fn window(text: &str) -> Result<Window, Complaint> {
     let values::PerTime { count, per } = values::rate(text)?;
     if count as usize > CALLS {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::past::WhyQuestion;
-use crate::{daemon::OrderRule, orders::Scope};
+use crate::{daemon::OrderRule, orders::Scope, what::What};
 
 /// Version of the protocol; a request of another one is refused.
 pub const VERSION: u64 = 1;
@@ -143,6 +143,9 @@ pub struct NewOrder {
     /// Whether a block only counts.
     #[serde(default)]
     pub monitor: bool,
+    /// How many calls an allow lets through, as typed: `20/1d`.
+    #[serde(default)]
+    pub max: Option<String>,
 }
 
 impl NewOrder {
@@ -175,7 +178,11 @@ impl TryFrom<ScopeView> for Scope {
             ScopeView::Site => Self::Site,
             ScopeView::Profile(name) => Self::Profile(name),
             ScopeView::Source(text) => Self::Source(text.parse().map_err(|e| format!("{text}: {e}"))?),
-            ScopeView::Line(line) => Self::Line(line),
+            ScopeView::Line(line) => match format!("line:{line}").parse() {
+                Ok(What::Line(line)) => Self::Line(line),
+                Ok(_) => return Err(format!("{line}: no line; write the name of one, such as 203")),
+                Err(e) => return Err(format!("{line}: {e}")),
+            },
         })
     }
 }
@@ -306,6 +313,7 @@ mod tests {
                 force: true,
                 dry_run: true,
                 monitor: true,
+                max: Some("20/1d".into()),
             }),
             Command::Undo { order: u64::MAX, reason: None },
         ] {

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     config::{Config, Limit, Mode, Network, Window},
     control::views::ListView,
+    daemon::ActiveOrder,
     numbering,
     policy::{floor, limits},
     what::What,
@@ -59,12 +60,16 @@ pub(super) struct Named<'c> {
     config: &'c Config,
     key: &'c CellKey,
     limit: Option<&'c Limit>,
+    /// The order whose allowance it is.
+    order: Option<(&'c ActiveOrder, Window)>,
 }
 
 impl<'c> Named<'c> {
-    pub(super) fn of(config: &'c Config, key: &'c CellKey) -> Self {
+    pub(super) fn of(config: &'c Config, orders: &'c [ActiveOrder], key: &'c CellKey) -> Self {
         let limit = config.limits.iter().find(|limit| name_hash(limit.name.as_bytes()) == key.limit);
-        Self { config, key, limit }
+        let is_its = |order: &ActiveOrder| name_hash(limits::allowance_name(order.number).as_bytes()) == key.limit;
+        let order = orders.iter().filter(|order| is_its(order)).find_map(|order| Some((order, order.max?)));
+        Self { config, key, limit, order }
     }
 
     fn kind(&self) -> Option<Key> {
@@ -99,6 +104,9 @@ impl<'c> Named<'c> {
 
     /// What it counts.
     pub(super) fn what(&self) -> String {
+        if let Some((order, _)) = self.order {
+            return format!("{} ({})", order.action(), order.scope);
+        }
         let calls = self.class().map_or_else(|| "calls".to_owned(), |class| format!("{} calls", class.as_str()));
         match self.kind() {
             Some(Key::Source) => format!("{calls} of {}", source(self.key.value)),
@@ -113,19 +121,21 @@ impl<'c> Named<'c> {
     }
 
     fn windows(&self) -> &[Window] {
-        match self.limit {
+        match (self.limit, &self.order) {
             _ if self.is_of_floor() => &floor::BREAKER,
-            Some(limit) if self.kind() == Some(Key::Site) => &limit.site_windows,
-            Some(limit) => &limit.windows,
-            None => &[],
+            (Some(limit), _) if self.kind() == Some(Key::Site) => &limit.site_windows,
+            (Some(limit), _) => &limit.windows,
+            (None, Some((_, max))) => std::slice::from_ref(max),
+            (None, None) => &[],
         }
     }
 
     fn origin(&self) -> String {
-        match self.limit {
+        match (self.limit, self.order) {
             _ if self.is_of_floor() => "the floor".to_owned(),
-            Some(limit) => format!("[limit.{}]", limit.name),
-            None => "a limit that the policy no longer has".to_owned(),
+            (Some(limit), _) => format!("[limit.{}]", limit.name),
+            (None, Some((order, _))) => format!("order {}", order.number),
+            (None, None) => "a limit that the policy no longer has".to_owned(),
         }
     }
 
@@ -172,6 +182,9 @@ impl<'c> Named<'c> {
 
     /// Whether WHAT of `resume` means it.
     pub(super) fn is_meant(&self, what: &What, ring: &Ring) -> bool {
+        if self.order.is_some() {
+            return false;
+        }
         let country = |code: &str| u64::from(Site::number(code));
         match (what, self.kind()) {
             (What::Source(asked), Some(Key::Source | Key::SourceCountry)) => {
@@ -222,7 +235,10 @@ impl<'c> Named<'c> {
             schedule: None,
             active: true,
             level: (!level.is_empty()).then(|| level.join(", ")),
-            undo: Some(format!("tollgate resume {}", self.lift(ring))),
+            undo: Some(match self.order {
+                Some((order, _)) => format!("tollgate undo {}", order.number),
+                None => format!("tollgate resume {}", self.lift(ring)),
+            }),
         }
     }
 }

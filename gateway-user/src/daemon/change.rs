@@ -10,6 +10,7 @@ use super::{
     guard,
 };
 use crate::{
+    config::{self, Window},
     control::{
         Answer,
         past::RehearsalView,
@@ -30,6 +31,7 @@ const MAX_WHAT: usize = 1000;
 pub(super) struct Asked {
     pub(super) what: Vec<What>,
     pub(super) scope: Scope,
+    pub(super) max: Option<Window>,
     pub(super) reason: Option<String>,
 }
 
@@ -51,7 +53,7 @@ impl Core {
 
     /// Tries an order on the calls of the journal; gives no number, changes nothing.
     pub(super) fn rehearse(&self, rule: OrderRule, new: &NewOrder) -> Answer {
-        let Asked { what, scope, .. } = match self.asked(new, rule) {
+        let Asked { what, scope, max, .. } = match self.asked(new, rule) {
             Ok(asked) => asked,
             Err(error) => return Answer::Reply(Err(error)),
         };
@@ -59,8 +61,8 @@ impl Core {
         if rule == OrderRule::Block {
             warnings = guard::hits(&self.config, &what);
         }
-        let done = format!("{} ({scope})", Action::Rule(rule, what.clone()));
-        let order = ActiveOrder { number: self.store.next_number(), rule, what, scope };
+        let order = ActiveOrder { number: self.store.next_number(), rule, what, scope, max };
+        let done = format!("{} ({})", order.action(), order.scope);
         let others = self.in_force.clone();
         let with_it: Vec<ActiveOrder> = others.iter().cloned().chain([order.clone()]).collect();
         if let Err(error) = self.gateway.check(&self.config, &with_it) {
@@ -81,6 +83,7 @@ impl Core {
             return Err(ErrorView::usage("the order names nothing; say what, such as +232, SL or international"));
         }
         let what = parse_what(&new.what)?;
+        let max = new.max.as_deref().map(|text| at_most(rule, text)).transpose()?;
         let scope = Scope::try_from(new.scope.clone()).map_err(ErrorView::usage)?;
         check_scope(self, &scope)?;
         if let Some(expires) = new.expires
@@ -88,7 +91,7 @@ impl Core {
         {
             return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
         }
-        Ok(Asked { what, scope, reason: check_reason(new.reason.clone())? })
+        Ok(Asked { what, scope, max, reason: check_reason(new.reason.clone())? })
     }
 
     /// Reverses order `target`.
@@ -162,6 +165,18 @@ fn parse_what(texts: &[String]) -> Result<Vec<What>, ErrorView> {
         }
     }
     Ok(what)
+}
+
+/// How many calls an allow lets through.
+fn at_most(rule: OrderRule, text: &str) -> Result<Window, ErrorView> {
+    if rule != OrderRule::Allow {
+        return Err(ErrorView::usage(format!(
+            "--max says how many calls an allow lets through, and `{}` lets none through; leave it out",
+            rule.as_str()
+        )));
+    }
+    config::allowance(text)
+        .map_err(|e| ErrorView::usage(format!("--max {}: {}; {}", text.escape_debug(), e.message, e.remedy)))
 }
 
 pub(super) fn check_scope(core: &Core, scope: &Scope) -> Result<(), ErrorView> {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::mask::MaskedNumber;
 use crate::{
-    config::{Config, Role},
+    config::{Config, Role, Window},
     orders::{Action, Scope},
     selftest::SelfTest,
     what::What,
@@ -81,12 +81,17 @@ pub struct ActiveOrder {
     pub what: Vec<What>,
     /// Where it holds.
     pub scope: Scope,
+    /// How many calls it allows; `None` where it allows all, or does not allow.
+    pub max: Option<Window>,
 }
 
 impl ActiveOrder {
     /// What it does, as it would be typed.
     pub fn action(&self) -> Action {
-        Action::Rule(self.rule, self.what.clone())
+        match self.max {
+            Some(max) => Action::AllowAtMost(max, self.what.clone()),
+            None => Action::Rule(self.rule, self.what.clone()),
+        }
     }
 }
 

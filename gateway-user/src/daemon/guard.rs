@@ -207,7 +207,7 @@ mod tests {
     use crate::orders::Scope;
 
     fn order(number: u64, rule: OrderRule, what: &[&str], scope: Scope) -> ActiveOrder {
-        ActiveOrder { number, rule, what: what.iter().map(|text| text.parse().unwrap()).collect(), scope }
+        ActiveOrder { number, rule, what: what.iter().map(|text| text.parse().unwrap()).collect(), scope, max: None }
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn of_order(order: &Order) -> Change {
     Change {
         time: order.since,
         change: match order.action {
-            Action::Rule(..) => ChangeKind::Order,
+            Action::Rule(..) | Action::AllowAtMost(..) => ChangeKind::Order,
             Action::Undo(_) => ChangeKind::Undo,
         },
         done: format!("{} ({}){until}", order.action, order.scope),

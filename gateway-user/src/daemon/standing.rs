@@ -88,7 +88,7 @@ impl Core {
     fn tell_suspensions(&mut self, cells: &[(CellKey, Ring)], clocks: Clocks) {
         let mut standing = HashMap::new();
         for (key, ring) in cells.iter().filter(|(_, ring)| clocks.kernel < ring.until) {
-            let named = Named::of(&self.config, key);
+            let named = Named::of(&self.config, &self.in_force, key);
             let name = named.what();
             if self.standing.told.get(key).is_none_or(|(since, _)| *since != ring.since) {
                 let told = named.suspension(ring, clocks, self.config.mode);
@@ -132,7 +132,8 @@ impl Core {
             return;
         }
         for (key, ring) in cells.iter().filter(|(key, _)| !key.is_shared()) {
-            let idle = clocks.kernel >= ring.until && Named::of(&self.config, key).is_idle(ring, clocks.kernel);
+            let idle = clocks.kernel >= ring.until
+                && Named::of(&self.config, &self.in_force, key).is_idle(ring, clocks.kernel);
             if !idle {
                 continue;
             }
@@ -149,7 +150,7 @@ impl Core {
         let mut cells = self.gateway.cells()?;
         cells.retain(|(_, ring)| clocks.kernel < ring.until || all && ring.admitted > 0);
         cells.sort_unstable_by_key(|(key, ring)| (ring.until <= clocks.kernel, key.limit, key.kind, key.value));
-        Ok(cells.iter().map(|(key, ring)| Named::of(&self.config, key).view(ring, clocks)).collect())
+        Ok(cells.iter().map(|(key, ring)| Named::of(&self.config, &self.in_force, key).view(ring, clocks)).collect())
     }
 
     /// Lifts what is suspended for WHAT, and forgets the calls that led to it, or the next one would suspend it again.
@@ -159,8 +160,10 @@ impl Core {
             what.parse().map_err(|error| ErrorView::usage(format!("`{}`: {error}", what.escape_debug())))?;
         let cells = self.gateway.cells().map_err(refused)?;
         let kernel = self.gateway.clock();
-        let hit: Vec<(CellKey, Ring)> =
-            cells.into_iter().filter(|(key, ring)| Named::of(&self.config, key).is_meant(&parsed, ring)).collect();
+        let hit: Vec<(CellKey, Ring)> = cells
+            .into_iter()
+            .filter(|(key, ring)| Named::of(&self.config, &self.in_force, key).is_meant(&parsed, ring))
+            .collect();
         let lifted = hit.iter().filter(|(_, ring)| kernel < ring.until).count();
         if hit.is_empty() && !matches!(parsed, What::Country(_)) {
             return Err(ErrorView::refused(format!(

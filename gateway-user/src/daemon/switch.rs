@@ -143,11 +143,12 @@ impl Core {
         who: &str,
     ) -> Result<ChangedView, ErrorView> {
         let now = self.now();
-        let Asked { what, scope, reason } = asked;
+        let Asked { what, scope, max, reason } = asked;
+        let given = ActiveOrder { number: self.store.next_number(), rule, what, scope, max };
         let order = Order {
-            number: self.store.next_number(),
-            action: Action::Rule(rule, what.clone()),
-            scope: scope.clone(),
+            number: given.number,
+            action: given.action(),
+            scope: given.scope.clone(),
             reason,
             who: who.to_owned(),
             origin: Origin::Cli,
@@ -160,7 +161,6 @@ impl Core {
         self.put_in_force(std::slice::from_ref(&order), now)?;
         self.keep_order(&order);
         tracing::info!(order = number, who, "order in force: {done}");
-        let given = ActiveOrder { number, rule, what, scope };
         Ok(ChangedView { expires, overridden_by: self.overridden_by(&given), ..self.changed(Some(number), done, now) })
     }
 }
@@ -242,8 +242,14 @@ fn stays_open(config: &Config, scope: &Scope, excepted: &[What]) -> Vec<String> 
         .collect();
     open.push("emergency calls".to_owned());
     open.push(format!("calls inside {}, own numbers and extensions", regions(config, scope).join(", ")));
-    if let Scope::Profile(name) = scope {
-        open.push(format!("everything of profiles other than {name}"));
+    match scope {
+        Scope::Site => {}
+        Scope::Profile(name) => open.push(format!("everything of profiles other than {name}")),
+        Scope::Source(network) => open.push(format!("everything of sources other than {network}")),
+        Scope::Line(name) => open.push(format!(
+            "everything of lines other than {name}, and what the PBX sends out for {name} under another name: a call that \
+             reaches the gateway from the telephone itself is what the order sees"
+        )),
     }
     open
 }

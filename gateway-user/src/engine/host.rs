@@ -8,7 +8,7 @@ use gateway_common::{
     call::{Call, Digest},
     dialog::Dialog,
     env::{self, Cells, Env},
-    judge::{self, Arrival, Places, Side},
+    judge::{self, Arrival, Bill, Places, Side},
     judged::Judged,
     limit::{
         CellKey, gcra,
@@ -46,6 +46,11 @@ impl HostEngine {
         Self { image: image.cells, state: State::default() }
     }
 
+    /// Puts another policy in force; what is remembered stays.
+    pub fn replace(&mut self, image: PolicyImage) {
+        self.image = image.cells;
+    }
+
     /// Decides about one Ethernet frame; see [`Engine::judge`].
     pub fn judge(&mut self, frame: &[u8], side: Side, ifindex: u32, now_ns: u64) -> Judged {
         let arrival = Arrival { side, ifindex };
@@ -76,6 +81,7 @@ impl HostEngine {
             judged: Judged::NOTHING,
             kept: Judged::NOTHING,
             places: Places::default(),
+            bill: Bill::default(),
             dialog: Dialog::default(),
             call: Call::default(),
         }
@@ -123,6 +129,7 @@ struct HostEnv<'a> {
     judged: Judged,
     kept: Judged,
     places: Places,
+    bill: Bill,
     dialog: Dialog,
     call: Call,
 }
@@ -190,6 +197,10 @@ impl Env for HostEnv<'_> {
 
     fn places(&mut self) -> &mut Places {
         &mut self.places
+    }
+
+    fn bill(&mut self) -> &mut Bill {
+        &mut self.bill
     }
 
     fn site(&mut self) -> &mut Site {

@@ -14,7 +14,7 @@ use gateway_common::{
     addr::Addr,
     call::{CALL, Call, State},
     judged::Who,
-    site::{ARMED, HINTS, Site, hint},
+    site::{ARMED, HINTS, SPARED, Site, hint},
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -79,8 +79,9 @@ pub(super) fn site(ebpf: &Ebpf, clocks: Clocks) -> Result<SiteState> {
     })
 }
 
-/// Gives the digests of a filter that has none yet a key, so that nobody can choose a Call-ID that collides.
-pub(super) fn key(ebpf: &mut Ebpf) -> Result<()> {
+/// What a filter that has seen nothing yet must know: a key for its digests, so that nobody can choose a Call-ID that
+/// collides; and until when requests of calls that were up before it are spared.
+pub(super) fn begin(ebpf: &mut Ebpf) -> Result<()> {
     let Learned(mut site) = learned(ebpf)?;
     if site.seed != 0 {
         return Ok(());
@@ -89,6 +90,7 @@ pub(super) fn key(ebpf: &mut Ebpf) -> Result<()> {
     rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty())
         .context("the kernel gives no chance")?;
     site.seed = u64::from_ne_bytes(octets) | 1;
+    site.spared = monotonic().saturating_add(SPARED);
     let map = ebpf.map_mut("SITE").ok_or_else(|| anyhow!("the BPF object has no map SITE"))?;
     let mut map: Array<_, Learned> = map.try_into()?;
     map.set(0, Learned(site), 0).context("cannot key the table of calls")

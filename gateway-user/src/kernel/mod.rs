@@ -117,7 +117,7 @@ impl Kernel {
         let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
         let since = Timestamp::now();
         written.put(&mut ebpf)?;
-        calls::key(&mut ebpf)?;
+        calls::begin(&mut ebpf)?;
         pins.keep_tables(&ebpf)?;
         let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
             // Without an attachment the state is of no use.

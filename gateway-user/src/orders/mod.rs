@@ -14,7 +14,7 @@ pub use book::{Book, UndoError};
 pub use store::{FILE_NAME, Store, StoreError};
 
 use crate::{
-    config::Network,
+    config::{Network, Window},
     daemon::{ActiveOrder, OrderRule},
     what::What,
 };
@@ -49,6 +49,8 @@ pub struct Order {
 pub enum Action {
     /// Stops or lets pass what it names, or switches something.
     Rule(OrderRule, Vec<What>),
+    /// Lets pass what it names, so many calls in so long.
+    AllowAtMost(Window, Vec<What>),
     /// Reverses the order with this number.
     Undo(u64),
 }
@@ -58,6 +60,7 @@ impl Action {
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Rule(rule, _) => rule.as_str(),
+            Self::AllowAtMost(..) => OrderRule::Allow.as_str(),
             Self::Undo(_) => "undo",
         }
     }
@@ -65,7 +68,7 @@ impl Action {
     /// What it names, as it would be typed.
     pub fn what(&self) -> Vec<String> {
         match self {
-            Self::Rule(_, what) => what.iter().map(ToString::to_string).collect(),
+            Self::Rule(_, what) | Self::AllowAtMost(_, what) => what.iter().map(ToString::to_string).collect(),
             Self::Undo(number) => vec![number.to_string()],
         }
     }
@@ -83,7 +86,8 @@ impl fmt::Display for Action {
         if excepted {
             f.write_str(" --except")?;
         }
-        self.what().iter().try_for_each(|what| write!(f, " {what}"))
+        self.what().iter().try_for_each(|what| write!(f, " {what}"))?;
+        if let Self::AllowAtMost(max, _) = self { write!(f, " --max {max}") } else { Ok(()) }
     }
 }
 
@@ -102,6 +106,14 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The name of the line, if it is one.
+    pub const fn line(&self) -> Option<&str> {
+        match self {
+            Self::Line(name) => Some(name.as_str()),
+            Self::Site | Self::Profile(_) | Self::Source(_) => None,
+        }
+    }
+
     /// How narrow it is; on equal prefixes the narrower scope wins.
     pub const fn narrowness(&self) -> u8 {
         match self {
@@ -176,11 +188,14 @@ impl Order {
 
     /// The order for the policy compiler, if it acts at `now`.
     pub fn active(&self, now: Timestamp) -> Option<ActiveOrder> {
-        match &self.action {
-            Action::Rule(rule, what) if self.state(now) == State::InForce => {
-                Some(ActiveOrder { number: self.number, rule: *rule, what: what.clone(), scope: self.scope.clone() })
-            }
-            Action::Rule(..) | Action::Undo(_) => None,
+        if self.state(now) != State::InForce {
+            return None;
         }
+        let (rule, what, max) = match &self.action {
+            Action::Rule(rule, what) => (*rule, what, None),
+            Action::AllowAtMost(max, what) => (OrderRule::Allow, what, Some(*max)),
+            Action::Undo(_) => return None,
+        };
+        Some(ActiveOrder { number: self.number, rule, what: what.clone(), scope: self.scope.clone(), max })
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Order, Origin, Scope};
-use crate::{daemon::OrderRule, what::What};
+use crate::{config, daemon::OrderRule, what::What};
 
 /// The stored form. Fields are added with a default, never renamed.
 #[derive(Serialize, Deserialize)]
@@ -12,6 +12,8 @@ struct Record {
     number: u64,
     verb: Verb,
     what: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max: Option<String>,
     scope: ScopeRecord,
     reason: Option<String>,
     who: String,
@@ -58,13 +60,17 @@ pub fn encode(order: &Order) -> Result<Vec<u8>, serde_json::Error> {
         number: order.number,
         verb: match order.action {
             Action::Rule(OrderRule::Block, _) => Verb::Block,
-            Action::Rule(OrderRule::Allow, _) => Verb::Allow,
+            Action::Rule(OrderRule::Allow, _) | Action::AllowAtMost(..) => Verb::Allow,
             Action::Rule(OrderRule::InternationalOff, _) => Verb::InternationalOff,
             Action::Rule(OrderRule::Monitor, _) => Verb::Monitor,
             Action::Rule(OrderRule::Shield, _) => Verb::Shield,
             Action::Undo(_) => Verb::Undo,
         },
         what: order.action.what(),
+        max: match &order.action {
+            Action::AllowAtMost(max, _) => Some(max.to_string()),
+            Action::Rule(..) | Action::Undo(_) => None,
+        },
         scope: match &order.scope {
             Scope::Site => ScopeRecord::Site,
             Scope::Profile(name) => ScopeRecord::Profile(name.clone()),
@@ -99,7 +105,10 @@ pub fn decode(octets: &[u8]) -> Result<Order, String> {
     };
     let action = match record.verb {
         Verb::Block => Action::Rule(OrderRule::Block, what()?),
-        Verb::Allow => Action::Rule(OrderRule::Allow, what()?),
+        Verb::Allow => match &record.max {
+            Some(max) => Action::AllowAtMost(config::allowance(max).map_err(|e| format!("{max}: {e}"))?, what()?),
+            None => Action::Rule(OrderRule::Allow, what()?),
+        },
         Verb::Monitor => Action::Rule(OrderRule::Monitor, what()?),
         Verb::Shield => Action::Rule(OrderRule::Shield, what()?),
         Verb::InternationalOff => Action::Rule(OrderRule::InternationalOff, what()?),

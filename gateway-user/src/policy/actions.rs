@@ -9,6 +9,7 @@ use gateway_common::{
 
 use super::{
     base::NEVER,
+    limits::allowances,
     off::{self, Off},
     say::{Said, Say},
     scopes::Effective,
@@ -42,6 +43,8 @@ pub(super) struct Rules<'a> {
     config: &'a Config,
     orders: &'a [ActiveOrder],
     effectives: &'a [Effective],
+    /// The limits that orders allow by, by the place of the order.
+    allowances: Vec<u8>,
     /// For each profile of the file.
     profiles: Vec<ProfileRules<'a>>,
 }
@@ -55,7 +58,8 @@ pub(super) struct ProfileRules<'a> {
 
 impl<'a> Rules<'a> {
     pub(super) fn new(config: &'a Config, orders: &'a [ActiveOrder], effectives: &'a [Effective]) -> Self {
-        Self { config, orders, effectives, profiles: config.profiles.iter().map(ProfileRules::new).collect() }
+        let profiles = config.profiles.iter().map(ProfileRules::new).collect();
+        Self { config, orders, effectives, allowances: allowances(config, orders), profiles }
     }
 
     /// What a prefix in this state is, and what each effective profile does with it.
@@ -77,6 +81,7 @@ impl<'a> Rules<'a> {
         let said = self.order(effective, class, state, range);
         let action =
             Action::new(class as u8, said.ruling(), floor, file, reason as u8).with(counted(said.is_watched()));
+        let action = action.at_most(said.allowance());
         match off::of(self.orders, effective, self.config, class, |place, order| excepted(place, order, state, range)) {
             Off::No => action,
             Off::Elsewhere => action.with(Action::LOOKS_ON),
@@ -84,11 +89,16 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// The number of the limit by which an order allows, 0 for none.
+    fn allowance(&self, order: usize) -> u8 {
+        self.allowances.get(order).copied().unwrap_or(0)
+    }
+
     /// Longest prefix, then the narrower scope, on a tie block.
     fn order(&self, effective: &Effective, class: Class, state: &State, range: Option<&Range>) -> Said {
         let mut said = Said::default();
         for (place, order) in self.orders.iter().enumerate() {
-            if !effective.is_in(&order.scope, self.config) {
+            if !effective.has(order, self.config) {
                 continue;
             }
             let prefix = state.orders.get(place).copied().flatten().map(|(length, _)| length);
@@ -98,7 +108,7 @@ impl<'a> Rules<'a> {
                 _ => None,
             });
             if let Some(length) = others.chain(prefix).max() {
-                said.take(order.rule, (length, order.scope.narrowness()));
+                said.take(order.rule, (length, order.scope.narrowness()), self.allowance(place));
             }
         }
         said
@@ -112,14 +122,15 @@ impl<'a> Rules<'a> {
             return nothing;
         }
         let mut said = Said::default();
-        for given in self.orders {
-            if effective.is_in(&given.scope, self.config) && given.what.contains(&What::Class(class)) {
-                said.take(given.rule, (0, given.scope.narrowness()));
+        for (place, given) in self.orders.iter().enumerate() {
+            if effective.has(given, self.config) && given.what.contains(&What::Class(class)) {
+                said.take(given.rule, (0, given.scope.narrowness()), self.allowance(place));
             }
         }
         let (file, reason) = rules.answer(class);
         let action =
             Action::new(class as u8, said.ruling(), Ruling::None, file, reason as u8).with(counted(said.is_watched()));
+        let action = action.at_most(said.allowance());
         if rules.profile.class[class as usize] == Answer::AsInternational { action.as_international() } else { action }
     }
 }

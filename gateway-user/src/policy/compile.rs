@@ -6,9 +6,9 @@ use gateway_common::{
     Class,
     policy::image::{
         ACTIONS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
-        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS, PROFILE_LIMITS,
-        PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE,
-        TRUNKS, VECTORS, WORLD,
+        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS,
+        PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY,
+        TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -20,6 +20,7 @@ use super::{
     cells::{Cells, Full},
     floor,
     limits::{self, parameters},
+    lines::Lines,
     off,
     overlay::{self, Outcomes},
     plan::{self, DialRules},
@@ -38,6 +39,9 @@ use crate::{
 
 /// Orders that the trie can tell apart.
 const MOST_ORDERS: usize = 1 << 16;
+
+const TOO_MANY_PROFILES: &str = "more than 256 profiles, sources and lines with orders of their own: undo some orders with \
+                                 --source or --line, or give them for a profile";
 
 /// A policy as the kernel reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +147,7 @@ impl Compiler {
         let mut warnings = Vec::new();
         let mut errors = Vec::new();
         limits::problems(config, &mut errors, &mut warnings);
-        unenforceable(orders, &mut errors);
+        unenforceable(config, orders, &mut errors);
         if !errors.is_empty() {
             return Err(CompileErrors(errors));
         }
@@ -182,20 +186,34 @@ fn refused(problem: &base::Problem, config: &Config) -> String {
     }
 }
 
-/// Lines are read by no part of the filter, and an order that never acts is worse than none.
-fn unenforceable(orders: &[ActiveOrder], errors: &mut Vec<String>) {
+/// An order that never acts is worse than none.
+fn unenforceable(config: &Config, orders: &[ActiveOrder], errors: &mut Vec<String>) {
     for order in orders {
-        let line = order.what.iter().any(|what| matches!(what, What::Line(_)));
-        if line || matches!(order.scope, Scope::Line(_)) {
-            let number = order.number;
-            errors
-                .push(format!("order {number}: orders for a line cannot be enforced; name its source, or its profile"));
+        let number = order.number;
+        let asker = |what: &What| matches!(what, What::Source(_) | What::Line(_));
+        if matches!(order.scope, Scope::Line(_)) && order.what.iter().any(asker) {
+            errors.push(format!(
+                "order {number}: a line has a source, and is no other line: name a destination for it, such as SL, or the \
+                 line itself without --line"
+            ));
+        }
+        let unlimited = |what: &What| asker(what) || matches!(what, What::Dial(_));
+        if order.max.is_some() && order.what.iter().any(unlimited) {
+            errors.push(format!(
+                "order {number}: --max counts calls to numbers: name a prefix, a country or a class, such as LV"
+            ));
         }
         if order.what.iter().any(|what| matches!(what, What::Class(Class::Emergency | Class::None))) {
-            let number = order.number;
             errors
                 .push(format!("order {number}: emergency calls and calls to no number take no orders; name a prefix"));
         }
+    }
+    let counted = config.limits.len() + orders.iter().filter(|order| order.max.is_some()).count();
+    if counted > limits::MOST {
+        errors.push(format!(
+            "{counted} limits and orders with --max, and the kernel can tell {} apart: undo some",
+            limits::MOST
+        ));
     }
     if orders.len() > MOST_ORDERS {
         let count = orders.len();
@@ -214,15 +232,14 @@ fn build(
     let mut effectives = Effectives::new(config);
     let [v4, v6] = sources::put(&mut cells, config, orders, &mut effectives).map_err(|problem| match problem {
         sources::Problem::Full => too_large(config),
-        sources::Problem::TooManyProfiles => {
-            "more than 256 profiles and sources with orders of their own: undo some orders with --source".to_owned()
-        }
+        sources::Problem::TooManyProfiles => TOO_MANY_PROFILES.to_owned(),
         sources::Problem::SharedTrunk(network, name) => format!(
             "trunk.{name}: {network} already belongs to another trunk, and the kernel tells trunks by their address: \
              remove it from one of the two"
         ),
     })?;
     let full = |_full: Full| too_large(config);
+    let lines = Lines::new(config, orders, &mut effectives).ok_or_else(|| TOO_MANY_PROFILES.to_owned())?;
 
     let rules = Rules::new(config, orders, effectives.all());
     let mut outcomes = Outcomes::new(&rules, base);
@@ -267,7 +284,8 @@ fn build(
         }
     }
 
-    let limits = limits::put_limits(&mut cells, &config.limits).map_err(full)?;
+    let limits = limits::put_limits(&mut cells, config, orders).map_err(full)?;
+    let [lines, lines_mask] = lines.put(&mut cells).map_err(full)?;
     floor::put(&mut cells, config).map_err(full)?;
     let trunks = limits::put_trunks(&mut cells, &config.trunks, interfaces).map_err(full)?;
     for (at, value) in [
@@ -280,6 +298,8 @@ fn build(
         (LIMITS, u64::from(limits)),
         (TRUNKS, u64::from(trunks)),
         (WORLD, world),
+        (LINES, u64::from(lines)),
+        (LINES_MASK, u64::from(lines_mask)),
     ] {
         cells.set(at, value);
     }
@@ -349,7 +369,7 @@ fn dial_rules(config: &Config, orders: &[ActiveOrder], effective: &Effective, pr
             rules.file(keys, super::say::Say::Block);
         }
     }
-    for order in orders.iter().filter(|order| effective.is_in(&order.scope, config)) {
+    for order in orders.iter().filter(|order| effective.has(order, config)) {
         for what in &order.what {
             if let What::Dial(keys) = what {
                 rules.order(keys, order.scope.narrowness(), order.rule);

@@ -59,7 +59,15 @@ pub fn explain(
         Class::Suspicious => suspected(profile, &dialled),
         _ => e164.clone(),
     };
-    let called = Called { class: judged.class(), dialled: &dialled, digits: &digits, profile, from };
+    let called = Called {
+        class: judged.class(),
+        dialled: &dialled,
+        digits: &digits,
+        profile,
+        from,
+        line: judged.line,
+        vouched: judged.who() != Who::Unproved,
+    };
     let call = Call { config, orders, called, judged: &judged };
     let steps = call.steps();
     let rule = steps.iter().find(|step| step.decides).map(|step| step.finding.clone());

@@ -8,12 +8,15 @@ use gateway_common::{
 };
 
 use super::cells::{Cells, Full};
-use crate::config::{Config, Limit, LimitKey, Over, Profile, Rate, Role, Trunk, Window};
+use crate::{
+    config::{Config, LimitKey, Over, Profile, Rate, Role, Trunk, Window},
+    daemon::ActiveOrder,
+};
 
 /// Limits that a profile can name: a byte each in one cell.
 const A_PROFILE: usize = 8;
 /// Limits and trunks are numbered from 1 in one byte.
-const MOST: usize = 255;
+pub(super) const MOST: usize = 255;
 /// The tolerance of a trunk's rate that drops.
 const DROPS: u64 = 1 << 63;
 
@@ -58,10 +61,10 @@ fn trunk_name(trunk: &Trunk) -> String {
     format!("trunk.{}", trunk.name)
 }
 
-/// Puts the limits into the image; returns where they begin.
-pub(super) fn put_limits(cells: &mut Cells, limits: &[Limit]) -> Result<u32, Full> {
-    let mut out = Vec::with_capacity(limits.len() * LIMIT_CELLS as usize);
-    for limit in limits {
+/// Puts the limits into the image, those of the file and behind them the allowances of orders; returns where they begin.
+pub(super) fn put_limits(cells: &mut Cells, config: &Config, orders: &[ActiveOrder]) -> Result<u32, Full> {
+    let mut out = Vec::with_capacity(config.limits.len() * LIMIT_CELLS as usize);
+    for limit in &config.limits {
         let method = limit.method.map_or(0, |method| method as u64);
         let class = limit.class.map_or(0, |class| class as u64 + 1);
         let over = match limit.over {
@@ -76,7 +79,29 @@ pub(super) fn put_limits(cells: &mut Cells, limits: &[Limit]) -> Result<u32, Ful
         out.extend(windows(&limit.windows));
         out.extend(windows(&limit.site_windows));
     }
+    for (order, max) in orders.iter().filter_map(|order| Some((order, order.max?))) {
+        let name = u64::from(name_hash(allowance_name(order.number).as_bytes()));
+        out.extend([name | (Key::All as u64) << 32 | OVER_DROP << 56, 0, 0, 0]);
+        out.extend(windows(&[max]));
+        out.extend(windows(&[]));
+    }
     cells.put(&out)
+}
+
+/// The numbers of the limits by which orders allow, by the place of the order; 0 for those that allow without.
+pub(super) fn allowances(config: &Config, orders: &[ActiveOrder]) -> Vec<u8> {
+    let mut next = config.limits.len() + 1;
+    let number = |order: &ActiveOrder| {
+        let number = next;
+        next += usize::from(order.max.is_some());
+        if order.max.is_some() { u8::try_from(number).unwrap_or(0) } else { 0 }
+    };
+    orders.iter().map(number).collect()
+}
+
+/// The name of the allowance of an order; no limit of a file can have it.
+pub(crate) fn allowance_name(order: u64) -> String {
+    format!("order {order}")
 }
 
 /// What shares one allowance, as the kernel calls it.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use gateway_common::Class;
+use gateway_common::{Class, limit::line_digest};
 
 use super::{leaves, say::Say};
 use crate::{
@@ -22,6 +22,10 @@ pub(super) struct Called<'a> {
     pub(super) digits: &'a str,
     pub(super) profile: &'a Profile,
     pub(super) from: Option<IpAddr>,
+    /// The digest of its line, 0 for none.
+    pub(super) line: u64,
+    /// Whether the site vouches for who calls.
+    pub(super) vouched: bool,
 }
 
 /// What weighs between two that match: digits of the prefix, how narrow the scope is, block before allow.
@@ -43,8 +47,27 @@ impl Called<'_> {
             What::Source(network) => {
                 self.from.is_some_and(|from| network.contains(from)).then_some(usize::from(network.prefix_len))
             }
-            What::Line(_) => None,
+            What::Line(name) => self.is_line(name).then_some(0),
         }
+    }
+
+    fn is_line(&self, name: &str) -> bool {
+        self.line != 0 && line_digest(name.as_bytes()) == self.line
+    }
+
+    /// Whether an order holds for the call. What an unproved source says of its line lets nothing pass.
+    fn has(&self, order: &ActiveOrder) -> bool {
+        match &order.scope {
+            Scope::Site => true,
+            Scope::Profile(name) => self.profile.name == *name,
+            Scope::Source(network) => self.from.is_some_and(|from| network.contains(from)),
+            Scope::Line(name) => self.is_line(name) && self.believes(order.rule),
+        }
+    }
+
+    /// Whether what the caller says of its line counts for an order.
+    fn believes(&self, rule: OrderRule) -> bool {
+        self.vouched || rule != OrderRule::Allow
     }
 
     /// Whether an entry matches the call.
@@ -76,7 +99,10 @@ impl Called<'_> {
         let counts = kind == OrderRule::Monitor;
         let orders = orders.iter().filter(|order| (order.rule == OrderRule::Monitor) == counts);
         let named = orders.flat_map(|order| order.what.iter().map(move |what| (order, what)));
-        let weighed = named.filter(|(order, what)| of(what) && self.is_in(&order.scope)).filter_map(|(order, what)| {
+        let holds = |(order, what): &(&ActiveOrder, &What)| {
+            of(what) && self.has(order) && (!matches!(what, What::Line(_)) || self.believes(order.rule))
+        };
+        let weighed = named.filter(holds).filter_map(|(order, what)| {
             let say = Say::of(order.rule).or((order.rule == OrderRule::Monitor).then_some(Say::Block))?;
             let weight = (self.length(what)?, order.scope.narrowness(), say);
             Some((weight, (order, what)))
@@ -95,7 +121,8 @@ impl Called<'_> {
         let number = number.or_else(|| {
             self.order(orders, kind, |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_)))
         });
-        number.or_else(|| self.order(orders, kind, |what| matches!(what, What::Source(_))))
+        let line = number.or_else(|| self.order(orders, kind, |what| matches!(what, What::Line(_))));
+        line.or_else(|| self.order(orders, kind, |what| matches!(what, What::Source(_))))
     }
 
     /// The order that counts the call as one that it would stop, and what of it matches.
@@ -108,18 +135,9 @@ impl Called<'_> {
         let excepts = |order: &ActiveOrder| order.what.iter().any(|what| self.names(what));
         let mut holding = orders
             .iter()
-            .filter(|order| order.rule == OrderRule::InternationalOff && self.is_in(&order.scope))
+            .filter(|order| order.rule == OrderRule::InternationalOff && self.has(order))
             .filter(|order| leaves(self.class) && !excepts(order));
         holding.next()
-    }
-
-    fn is_in(&self, scope: &Scope) -> bool {
-        match scope {
-            Scope::Site => true,
-            Scope::Profile(name) => self.profile.name == *name,
-            Scope::Source(network) => self.from.is_some_and(|from| network.contains(from)),
-            Scope::Line(_) => false,
-        }
     }
 }
 
@@ -131,7 +149,7 @@ fn heaviest<T>(found: impl Iterator<Item = (Weight, T)>) -> Option<(Weight, T)> 
 /// behind the first that fits.
 pub(super) fn suspected(profile: &Profile, dialled: &str) -> String {
     suspected_by(dialled, |digits| {
-        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None };
+        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None, line: 0, vouched: true };
         called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_))).is_some()
     })
 }

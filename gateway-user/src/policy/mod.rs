@@ -10,6 +10,7 @@ mod decided;
 mod explain;
 pub mod floor;
 pub(crate) mod limits;
+mod lines;
 mod lists;
 mod matching;
 mod off;

@@ -44,7 +44,7 @@ pub(super) fn of(
 ) -> Off {
     let mut found = Off::No;
     for (place, order) in orders.iter().enumerate().filter(|(_, order)| order.rule == OrderRule::InternationalOff) {
-        if !effective.is_in(&order.scope, config) {
+        if !effective.has(order, config) {
             continue;
         }
         if leaves(class) && !excepted(place, order) {
@@ -57,5 +57,5 @@ pub(super) fn of(
 
 /// Whether any of them holds for an effective profile.
 pub(super) fn holds(orders: &[ActiveOrder], effective: &Effective, config: &Config) -> bool {
-    orders.iter().any(|order| order.rule == OrderRule::InternationalOff && effective.is_in(&order.scope, config))
+    orders.iter().any(|order| order.rule == OrderRule::InternationalOff && effective.has(order, config))
 }

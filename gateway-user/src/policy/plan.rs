@@ -188,7 +188,7 @@ impl DialRules {
     }
 
     pub(super) fn order(&mut self, keys: &str, narrowness: u8, rule: OrderRule) {
-        self.rules.entry(symbols(keys)).or_default().order.take(rule, (keys.len() as u8, narrowness));
+        self.rules.entry(symbols(keys)).or_default().order.take(rule, (keys.len() as u8, narrowness), 0);
     }
 
     /// The number behind what is dialled is looked at all the same, since it may be switched off.

@@ -127,7 +127,7 @@ mod tests {
     use crate::daemon::{MaskedNumber, OrderRule};
 
     fn order(rule: OrderRule, what: &[&str], scope: Scope) -> ActiveOrder {
-        ActiveOrder { number: 1, rule, what: what.iter().map(|text| text.parse().unwrap()).collect(), scope }
+        ActiveOrder { number: 1, rule, what: what.iter().map(|text| text.parse().unwrap()).collect(), scope, max: None }
     }
 
     fn grip(others: &[ActiveOrder], order: &ActiveOrder, masked: &MaskedNumber, country: Option<&str>) -> Grip {

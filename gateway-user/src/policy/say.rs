@@ -17,15 +17,17 @@ pub(super) type Rank = (u8, u8);
 /// What orders say of one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
-    rule: Option<(Rank, Say)>,
+    /// The rule that wins, and the number of the limit that it allows by: where two allow, that of less.
+    rule: Option<(Rank, Say, u8)>,
     watch: Option<Rank>,
 }
 
 impl Said {
-    /// An order says this; of two the longer prefix holds, then the narrower scope, on a tie block.
-    pub(super) fn take(&mut self, rule: OrderRule, rank: Rank) {
+    /// An order says this, an allow by the windows of the limit `allowance` where that is not 0; of two the longer prefix
+    /// holds, then the narrower scope, on a tie block.
+    pub(super) fn take(&mut self, rule: OrderRule, rank: Rank, allowance: u8) {
         match Say::of(rule) {
-            Some(say) => self.rule = self.rule.max(Some((rank, say))),
+            Some(say) => self.rule = self.rule.max(Some((rank, say, allowance))),
             None if rule == OrderRule::Monitor => self.watch = self.watch.max(Some(rank)),
             None => {}
         }
@@ -33,12 +35,17 @@ impl Said {
 
     /// What acts.
     pub(super) fn ruling(self) -> Ruling {
-        self.rule.map_or(Ruling::None, |(_, say)| say.ruling())
+        self.rule.map_or(Ruling::None, |(_, say, _)| say.ruling())
+    }
+
+    /// The number of the limit that it allows by, 0 for none.
+    pub(super) fn allowance(self) -> u8 {
+        self.rule.map_or(0, |(_, _, allowance)| allowance)
     }
 
     /// Whether an order that only counts would have won as a block. It takes nothing from one that acts.
     pub(super) fn is_watched(self) -> bool {
-        self.watch.is_some_and(|watch| self.rule.is_none_or(|(rank, say)| say == Say::Allow && watch >= rank))
+        self.watch.is_some_and(|watch| self.rule.is_none_or(|(rank, say, _)| say == Say::Allow && watch >= rank))
     }
 
     /// What is said of a longer head of the same string: what it lacks, the shorter one has.

@@ -2,20 +2,30 @@
 
 use crate::{
     config::{Config, Network},
-    daemon::ActiveOrder,
+    daemon::{ActiveOrder, OrderRule},
     orders::Scope,
 };
 
 /// Profiles that the source table can tell apart.
 const MOST: usize = 256;
 
-/// A profile of the file, and the source scopes of orders that its sources lie in.
+/// One line, and what holds for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) name: String,
+    /// Whether the site vouches for the source: an unproved one may say that it is any line, and gains nothing by it.
+    pub(super) vouched: bool,
+}
+
+/// A profile of the file, and the scopes of orders that its sources lie in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Effective {
     /// Place of the profile in the configuration.
     pub(super) profile: usize,
     /// The networks of orders given for a source.
     pub(super) scopes: Vec<Network>,
+    /// The line of orders given for one; `None` for every other.
+    pub(super) line: Option<Line>,
 }
 
 /// Every effective profile; the place is the number. The first are the profiles of the file.
@@ -23,12 +33,11 @@ pub(super) struct Effectives(Vec<Effective>);
 
 impl Effectives {
     pub(super) fn new(config: &Config) -> Self {
-        Self((0..config.profiles.len()).map(|profile| Effective { profile, scopes: Vec::new() }).collect())
+        Self((0..config.profiles.len()).map(|profile| Effective { profile, scopes: Vec::new(), line: None }).collect())
     }
 
     /// The number of this effective profile; `None` where there are too many.
-    pub(super) fn number(&mut self, profile: usize, scopes: Vec<Network>) -> Option<u8> {
-        let wanted = Effective { profile, scopes };
+    pub(super) fn number(&mut self, wanted: Effective) -> Option<u8> {
         let at = self.0.iter().position(|known| *known == wanted).unwrap_or_else(|| {
             self.0.push(wanted);
             self.0.len() - 1
@@ -42,13 +51,16 @@ impl Effectives {
 }
 
 impl Effective {
-    /// Whether an order of this scope holds for the profile's calls.
-    pub(super) fn is_in(&self, scope: &Scope, config: &Config) -> bool {
-        match scope {
+    /// Whether an order holds for the profile's calls.
+    pub(super) fn has(&self, order: &ActiveOrder, config: &Config) -> bool {
+        match &order.scope {
             Scope::Site => true,
             Scope::Profile(name) => config.profiles.get(self.profile).is_some_and(|profile| profile.name == *name),
             Scope::Source(network) => self.scopes.contains(network),
-            Scope::Line(_) => false,
+            Scope::Line(name) => {
+                let lenient = order.rule == OrderRule::Allow;
+                self.line.as_ref().is_some_and(|line| line.name == *name && (line.vouched || !lenient))
+            }
         }
     }
 }

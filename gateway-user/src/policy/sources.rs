@@ -10,22 +10,21 @@ use gateway_common::policy::image::{Ruling, SourceEntry};
 use super::{
     cells::{Cells, Full},
     say::Said,
-    scopes::{Effectives, source_scopes},
+    scopes::{Effective, Effectives, source_scopes},
 };
 use crate::{
     config::{Config, Network},
-    daemon::{ActiveOrder, OrderRule},
-    orders::Scope,
+    daemon::ActiveOrder,
     what::What,
 };
 
 /// What is said of one network, whatever is said of those around it.
 #[derive(Default)]
-struct Facts {
+struct Facts<'o> {
     profile: Option<usize>,
     trunk: Option<u8>,
     scope: bool,
-    orders: Vec<(Scope, OrderRule)>,
+    orders: Vec<&'o ActiveOrder>,
     /// Whether an import names it.
     imported: bool,
 }
@@ -67,8 +66,8 @@ pub(super) fn put(
     Ok(roots)
 }
 
-fn facts(config: &Config, orders: &[ActiveOrder]) -> Result<HashMap<Network, Facts>, Problem> {
-    let mut facts: HashMap<Network, Facts> = HashMap::new();
+fn facts<'o>(config: &Config, orders: &'o [ActiveOrder]) -> Result<HashMap<Network, Facts<'o>>, Problem> {
+    let mut facts: HashMap<Network, Facts<'o>> = HashMap::new();
     for (place, profile) in config.profiles.iter().enumerate() {
         for network in &profile.sources {
             facts.entry(*network).or_default().profile = Some(place);
@@ -92,7 +91,7 @@ fn facts(config: &Config, orders: &[ActiveOrder]) -> Result<HashMap<Network, Fac
     for order in orders {
         for what in &order.what {
             if let What::Source(network) = what {
-                facts.entry(*network).or_default().orders.push((order.scope.clone(), order.rule));
+                facts.entry(*network).or_default().orders.push(order);
             }
         }
     }
@@ -102,11 +101,11 @@ fn facts(config: &Config, orders: &[ActiveOrder]) -> Result<HashMap<Network, Fac
 /// What holds for the addresses of `network` that lie in no narrower one.
 fn entry(
     config: &Config,
-    facts: &HashMap<Network, Facts>,
+    facts: &HashMap<Network, Facts<'_>>,
     network: Network,
     effectives: &mut Effectives,
 ) -> Option<SourceEntry> {
-    let around: Vec<(Network, &Facts)> = (0..=network.prefix_len)
+    let around: Vec<(Network, &Facts<'_>)> = (0..=network.prefix_len)
         .rev()
         .map(|prefix_len| wider(network, prefix_len))
         .filter_map(|wide| facts.get(&wide).map(|facts| (wide, facts)))
@@ -116,12 +115,12 @@ fn entry(
     // A profile's own source inside a trunk's network is no trunk.
     let nearest = around.iter().find(|(_, facts)| facts.trunk.is_some() || facts.profile.is_some());
     let trunk = nearest.and_then(|(_, facts)| facts.trunk).unwrap_or(0);
-    let number = effectives.number(profile, scopes)?;
+    let number = effectives.number(Effective { profile, scopes, line: None })?;
     let effective = effectives.all().get(usize::from(number))?;
     let mut said = Said::default();
     for (wide, facts) in &around {
-        for (scope, rule) in facts.orders.iter().filter(|(scope, _)| effective.is_in(scope, config)) {
-            said.take(*rule, (wide.prefix_len, scope.narrowness()));
+        for order in facts.orders.iter().filter(|order| effective.has(order, config)) {
+            said.take(order.rule, (wide.prefix_len, order.scope.narrowness()), 0);
         }
     }
     // Lists of the file name destinations; what it says of a source is the profile, and what imports name.

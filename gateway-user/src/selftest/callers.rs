@@ -9,6 +9,7 @@ use gateway_common::judged::Who;
 
 use crate::{
     config::{Config, Network, Profile},
+    daemon::ActiveOrder,
     policy::profile_of,
 };
 
@@ -24,21 +25,40 @@ const NOBODY: [Ipv4Addr; 6] = [
 ];
 
 /// Who calls.
+#[derive(Clone)]
 pub(super) struct Caller<'a> {
     pub(super) address: IpAddr,
     pub(super) who: Who,
     /// The profile that holds for the address.
     pub(super) profile: &'a Profile,
+    /// The line that it says it is, if any.
+    pub(super) line: Option<&'a str>,
 }
 
 impl fmt::Display for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, profile {})", self.address, self.who.as_str(), self.profile.name)
+        let line = self.line.map(|name| format!(", line {name}")).unwrap_or_default();
+        write!(f, "{} ({}, profile {}{line})", self.address, self.who.as_str(), self.profile.name)
     }
 }
 
-/// Every caller. A profile none of whose addresses is its own alone has none.
-pub(super) fn all(config: &Config) -> Vec<Caller<'_>> {
+/// Every caller, and each telephone inside as every line that an order is given for. A profile none of whose addresses is
+/// its own alone has none.
+pub(super) fn all<'a>(config: &'a Config, orders: &'a [ActiveOrder]) -> Vec<Caller<'a>> {
+    let mut callers = bare(config);
+    let mut lines: Vec<&str> = orders.iter().filter_map(|order| order.scope.line()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let inside: Vec<Caller<'_>> = callers.iter().filter(|caller| caller.who == Who::Lan).cloned().collect();
+    callers.extend(
+        lines
+            .into_iter()
+            .flat_map(|line| inside.iter().map(move |caller| Caller { line: Some(line), ..caller.clone() })),
+    );
+    callers
+}
+
+fn bare(config: &Config) -> Vec<Caller<'_>> {
     let mut callers = Vec::new();
     for profile in &config.profiles {
         let nobody =
@@ -48,13 +68,15 @@ pub(super) fn all(config: &Config) -> Vec<Caller<'_>> {
         let free = |address: &IpAddr| is_its(address) && !is_trunk(config, *address);
         let found = own.chain(nobody.filter(|_| profile.sources.is_empty())).find(free);
         let sides = [Who::Lan, Who::Unproved];
-        callers.extend(found.into_iter().flat_map(|address| sides.map(|who| Caller { address, who, profile })));
+        callers.extend(
+            found.into_iter().flat_map(|address| sides.map(|who| Caller { address, who, profile, line: None })),
+        );
     }
     for trunk in &config.trunks {
         let address = trunk.sources.iter().flat_map(addresses).find(|address| is_trunk(config, *address));
         let caller = address.and_then(|address| {
             let profile = profile_of(config, Some(address))?;
-            Some(Caller { address, who: Who::Trunk, profile })
+            Some(Caller { address, who: Who::Trunk, profile, line: None })
         });
         callers.extend(caller);
     }

@@ -54,7 +54,7 @@ fn is_in(scope: &Scope, caller: &Caller<'_>) -> bool {
         Scope::Site => true,
         Scope::Profile(name) => caller.profile.name == *name,
         Scope::Source(network) => network.contains(caller.address),
-        Scope::Line(_) => false,
+        Scope::Line(name) => caller.line == Some(name.as_str()),
     }
 }
 

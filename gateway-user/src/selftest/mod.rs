@@ -86,11 +86,11 @@ pub fn whole(engine: &mut dyn Engine, config: &Config, orders: &[ActiveOrder]) -
     let mut found = SelfTest::default();
     emergency_calls(engine, config, orders, &mut found)?;
     if orders.iter().any(|order| order.rule == OrderRule::InternationalOff) {
-        let mut profiles: Vec<&str> = Vec::new();
-        for caller in callers::all(config) {
-            // Every country once for each profile; what differs between callers of one is not the number.
-            let every = !profiles.contains(&caller.profile.name.as_str());
-            profiles.push(&caller.profile.name);
+        let mut known: Vec<(&str, Option<&str>)> = Vec::new();
+        for caller in callers::all(config, orders) {
+            // Every country once for each profile and line; what differs between callers of one is not the number.
+            let every = !known.contains(&(caller.profile.name.as_str(), caller.line));
+            known.push((&caller.profile.name, caller.line));
             for uri in foreign::uris(config, orders, &caller, every) {
                 found.foreign += 1;
                 let judged = call(engine, config, &caller, &uri)?;
@@ -111,7 +111,7 @@ fn emergency_calls(
     found: &mut SelfTest,
 ) -> anyhow::Result<()> {
     let mut plans: Vec<emergency::Plan<'_>> = Vec::new();
-    for caller in callers::all(config) {
+    for caller in callers::all(config, orders) {
         // Small buckets hold for those that nobody knows, so theirs may be refused.
         if caller.who == Who::Unproved {
             continue;
@@ -142,8 +142,9 @@ fn refused(config: &Config, orders: &[ActiveOrder], caller: &Caller<'_>, uri: &s
 
 fn call(engine: &mut dyn Engine, config: &Config, caller: &Caller<'_>, uri: &str) -> anyhow::Result<Judged> {
     let port = config.sip.ports.first().copied().unwrap_or(5060);
+    let from = caller.line.map(|name| format!("{name}@")).unwrap_or_default();
     let message = format!(
-        "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP gateway.invalid\r\nFrom: <sip:gateway.invalid>;tag=1\r\nTo: <{uri}>\r\n\
+        "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP gateway.invalid\r\nFrom: <sip:{from}gateway.invalid>;tag=1\r\nTo: <{uri}>\r\n\
          Call-ID: self-test@gateway.invalid\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
     );
     let ethernet = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1]);

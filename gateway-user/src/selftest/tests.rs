@@ -13,7 +13,7 @@ fn image(config: &Config, orders: &[ActiveOrder]) -> PolicyImage {
 
 fn off(except: &[&str], scope: Scope) -> ActiveOrder {
     let what = except.iter().map(|what| what.parse().unwrap()).collect();
-    ActiveOrder { number: 1, rule: OrderRule::InternationalOff, what, scope }
+    ActiveOrder { number: 1, rule: OrderRule::InternationalOff, what, scope, max: None }
 }
 
 fn tested(config: &Config, orders: &[ActiveOrder]) -> SelfTest {

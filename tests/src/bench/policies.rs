@@ -78,7 +78,7 @@ impl Policy {
 
 fn ban() -> ActiveOrder {
     let source = Network { address: FIRST.into(), prefix_len: 32 };
-    ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![What::Source(source)], scope: Scope::Site }
+    ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![What::Source(source)], scope: Scope::Site, max: None }
 }
 
 /// The prefix of this number: +23276 and five digits, then as many digits behind the codes of large countries.

@@ -115,7 +115,7 @@ pub fn measure(times: u32) -> Result<Figures> {
 }
 
 fn order(what: &str) -> Result<ActiveOrder> {
-    Ok(ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![what.parse()?], scope: Scope::Site })
+    Ok(ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![what.parse()?], scope: Scope::Site, max: None })
 }
 
 fn milliseconds(since: Instant) -> f64 {

@@ -1,0 +1,139 @@
+//! Charging a call that rules have decided about: the ceiling, the limits, and step 6, as far as that counts.
+//!
+//! It is a step of its own behind the decision, since the stack of the kernel has no room for both at once.
+
+use super::{
+    Decision, Finding,
+    limits::{Charge, ceiling, limits},
+    source::{Asker, Source, settled, stop},
+    windows::is_abroad,
+};
+use crate::{
+    Method, Reason, Verdict,
+    env::Env,
+    judged::Who,
+    policy::image::{FLOOR, SWITCHES},
+};
+
+/// A call that rules have decided about, and that is still to be charged.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Bill {
+    account: u64,
+    asker: u64,
+    profile: u32,
+    reserved: u32,
+}
+
+impl Bill {
+    /// Whether there is anything to charge.
+    #[inline(always)]
+    pub(super) const fn is_due(&self) -> bool {
+        self.account != 0
+    }
+}
+
+/// What rules found in the lower half, then whether the call came over TCP, whether it is spared, and the number of the
+/// limit by which an order allows it. Never zero.
+#[derive(Clone, Copy)]
+pub(super) struct Account(u64);
+
+impl Account {
+    const TCP: u64 = 1 << 32;
+    const SPARED: u64 = 1 << 33;
+    const ORDER: u32 = 40;
+
+    #[inline(always)]
+    pub(super) const fn new(found: Finding, tcp: bool) -> Self {
+        let order = (found.0 >> 32 & 0xff) << Self::ORDER;
+        Self(found.0 & 0xffff_ffff | if tcp { Self::TCP } else { 0 } | order)
+    }
+
+    /// The same of a call that goes on, as it says: only what stands above the file counts it.
+    #[inline(always)]
+    pub(super) const fn spared(self) -> Self {
+        Self(self.0 | Self::SPARED)
+    }
+
+    #[inline(always)]
+    const fn found(self) -> Finding {
+        Finding(self.0 & 0xffff_ffff)
+    }
+
+    #[inline(always)]
+    const fn is_tcp(self) -> bool {
+        self.0 & Self::TCP != 0
+    }
+
+    #[inline(always)]
+    const fn is_spared(self) -> bool {
+        self.0 & Self::SPARED != 0
+    }
+
+    #[inline(always)]
+    const fn order(self) -> u64 {
+        self.0 >> Self::ORDER & 0xff
+    }
+}
+
+/// Notes what is to be charged.
+#[inline(always)]
+pub(super) fn due<E: Env>(env: &mut E, source: &Source, account: Account) {
+    *env.bill() = Bill { account: account.0, asker: source.asker.0, profile: source.profile, reserved: 0 };
+}
+
+/// Charges the call at hand, and writes what becomes of it into the record.
+#[inline(always)]
+pub fn charge<E: Env>(env: &mut E) -> Decision {
+    let bill = *env.bill();
+    let account = Account(bill.account);
+    let source = Source { asker: Asker(bill.asker), profile: bill.profile, switches: env.cell(SWITCHES) };
+    let decision = settled(floored(env, &source, account), &source, account.is_tcp());
+    let record = env.judged();
+    record.verdict = decision.0 as u8;
+    record.reason = decision.1 as u8;
+    decision
+}
+
+/// The floor counts what goes abroad, in monitor mode too, and nothing else. Sources outside count for nothing: what goes out
+/// because of them comes in again from the site, and unproved ones could have the calls of the site stopped.
+#[inline(always)]
+fn floored<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
+    let found = account.found();
+    let passes = |decision: Decision| settled(decision, source, account.is_tcp()).0.passes();
+    let abroad = source.switches & FLOOR != 0 && source.asker.is(Who::Lan) && is_abroad(found.class());
+    let counts = abroad && (account.is_spared() || passes(found.decision()));
+    let now = if counts { env.now() } else { 0 };
+    let mut stopped = if counts { env.floor(false, now) } else { 0 };
+    if stopped == 0 {
+        let spared = (Verdict::Pass, Reason::InDialog);
+        let decision = if account.is_spared() { spared } else { charged(env, source, account) };
+        if !counts || !passes(decision) {
+            return decision;
+        }
+        stopped = env.floor(true, now);
+        if stopped == 0 {
+            return decision;
+        }
+    }
+    stop(Reason::from_u8(stopped as u8).unwrap_or(Reason::Floor))
+}
+
+#[inline(always)]
+fn charged<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
+    let found = account.found();
+    if found.stops() {
+        return found.decision();
+    }
+    let method = Method::from_u8(env.judged().method).unwrap_or(Method::Invite);
+    // An INVITE was held against the ceiling before its dialog was read.
+    if !matches!(method, Method::Invite)
+        && let Some(refused) = ceiling(env, source, method)
+    {
+        return refused;
+    }
+    match limits(env, source, Charge::new(method, found.class()).allowed_by(account.order())) {
+        Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
+        _ => found.decision(),
+    }
+}
