@@ -15,6 +15,7 @@ use gateway_common::{
         window::{Answer, How, Ring},
     },
     policy::{Policy, image::CELLS},
+    sip::headers::{Headers, PLACES},
     site::Site,
     text::{DIALLED, Steps, Text, WINDOW},
     wire::{self, Datagram, Walk},
@@ -78,6 +79,7 @@ impl HostEngine {
             places: Places::default(),
             dialog: Dialog::default(),
             call: Call::default(),
+            headers: [0; PLACES],
         }
     }
 
@@ -125,6 +127,7 @@ struct HostEnv<'a> {
     places: Places,
     dialog: Dialog,
     call: Call,
+    headers: Headers,
 }
 
 const INDEX: usize = DIALLED - 1;
@@ -151,6 +154,10 @@ impl Text for HostEnv<'_> {
 
     fn set_dialled(&mut self, at: u32, octet: u8) {
         self.dialled[at as usize & INDEX] = octet;
+    }
+
+    fn found(&mut self, header: u32) -> &mut u32 {
+        &mut self.headers[header as usize & (PLACES - 1)]
     }
 }
 
