@@ -7,7 +7,7 @@ use crate::{
     judged::{JUDGED, Judged, Who},
     limit::{ANSWER_CELL, ANSWERS_CELL, CellKey, gcra},
     sip::{
-        headers::{FRAMING, Headers},
+        headers::{self, BODY},
         scan::{START_LINE, StartLine},
     },
     text::Text,
@@ -141,7 +141,8 @@ pub const ALL: CellKey = CellKey { limit: ANSWERS_CELL, kind: 0, value: 0 };
 #[inline(always)]
 pub fn head_end<T: Text + ?Sized>(text: &mut T) -> u32 {
     let line = StartLine(text.scan(START_LINE, 0, text.len(), 0));
-    Headers(text.headers(line.token().0, FRAMING)).body()
+    headers::walk(text, line.token().0);
+    *text.found(BODY)
 }
 
 #[cfg(test)]
@@ -149,11 +150,11 @@ mod tests {
     use super::*;
     use crate::{
         addr::Addr,
-        sip::headers::LINES,
+        sip::headers::{Headers, LINES, PLACES},
         text::{DIALLED, Steps, WINDOW},
     };
 
-    struct Message<'a>(&'a [u8]);
+    struct Message<'a>(&'a [u8], Headers);
 
     impl Steps for Message<'_> {}
 
@@ -176,10 +177,14 @@ mod tests {
         }
 
         fn set_dialled(&mut self, _: u32, _: u8) {}
+
+        fn found(&mut self, header: u32) -> &mut u32 {
+            &mut self.1[header as usize]
+        }
     }
 
     fn end(message: &[u8]) -> u32 {
-        head_end(&mut Message(message))
+        head_end(&mut Message(message, [0; PLACES]))
     }
 
     #[test]

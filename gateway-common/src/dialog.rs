@@ -5,7 +5,7 @@ use crate::{
     env::Env,
     judged::Who,
     sip::{
-        headers::{ANSWER, DIALOG, Headers},
+        headers::{self, CALL_ID, CONTACT, CREDENTIALS, CSEQ, FROM, TO},
         parameter::{self, TAG, USERNAME, WORD},
     },
 };
@@ -37,16 +37,19 @@ pub struct Dialog {
 #[inline(always)]
 pub fn request<E: Env>(env: &mut E, at: u32, who: u8) {
     let seed = env.site().seed;
-    let headers = Headers(env.headers(at, DIALOG));
-    common(env, headers, seed);
+    headers::walk(env, at);
+    common(env, seed);
     let user = env.user(at, seed);
     env.dialog().user = user;
-    let mut line = env.digest(USERNAME, headers.credentials(), 0, 0);
-    env.dialog().credentials = (headers.credentials() != 0) as u32;
+    let credentials = *env.found(CREDENTIALS);
+    let mut line = env.digest(USERNAME, credentials, 0, 0);
+    env.dialog().credentials = (credentials != 0) as u32;
     if line == 0 && who == Who::Lan as u8 {
-        line = parameter::address_user(env, headers.from(), 0);
+        let from = *env.found(FROM);
+        line = parameter::address_user(env, from, 0);
     }
     env.dialog().line = line;
+    env.dialog().method = 0;
     env.judged().line = line;
 }
 
@@ -54,21 +57,28 @@ pub fn request<E: Env>(env: &mut E, at: u32, who: u8) {
 #[inline(always)]
 pub fn answer<E: Env>(env: &mut E, at: u32) {
     let seed = env.site().seed;
-    let headers = Headers(env.headers(at, ANSWER));
-    common(env, headers, seed);
-    let method = parameter::answered(env, headers.cseq());
+    headers::walk(env, at);
+    common(env, seed);
+    env.dialog().user = 0;
+    env.dialog().line = 0;
+    env.dialog().credentials = 0;
+    let cseq = *env.found(CSEQ);
+    let method = parameter::answered(env, cseq);
     env.dialog().method = method;
 }
 
 #[inline(always)]
-fn common<E: Env>(env: &mut E, headers: Headers, seed: u64) {
-    *env.dialog() = Dialog::default();
-    let call_id = env.digest(TAG, headers.call_id(), WORD, seed);
+fn common<E: Env>(env: &mut E, seed: u64) {
+    let value = *env.found(CALL_ID);
+    let call_id = env.digest(TAG, value, WORD, seed);
     env.dialog().call_id = call_id;
-    let tag = env.digest(TAG, headers.from(), 0, seed);
+    let value = *env.found(FROM);
+    let tag = env.digest(TAG, value, 0, seed);
     env.dialog().from_tag = tag;
-    let tag = env.digest(TAG, headers.to(), 0, seed);
+    let value = *env.found(TO);
+    let tag = env.digest(TAG, value, 0, seed);
     env.dialog().to_tag = tag;
-    let contact = parameter::address_user(env, headers.dialog_contact(), seed);
+    let value = *env.found(CONTACT);
+    let contact = parameter::address_user(env, value, seed);
     env.dialog().contact = contact;
 }

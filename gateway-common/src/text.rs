@@ -5,6 +5,7 @@
 //! tests one bit of it.
 
 use crate::sip::{
+    headers::{self, Wanted},
     parameter, scan,
     target::{self, Target},
 };
@@ -82,16 +83,27 @@ pub trait Text: Steps {
         target::read_value(self, at, context_at)
     }
 
-    /// Walks the headers behind the line that `at` is in; see [`crate::sip::headers::walk`].
+    /// Where the value of a header was found, by a constant of [`headers`]; 0 where it was not, as in a text that is new.
+    fn found(&mut self, header: u32) -> &mut u32;
+
+    /// Forgets where headers were found.
     #[inline(always)]
-    fn headers(&mut self, at: u32, wanted: u64) -> u64 {
-        crate::sip::headers::walk(self, at, wanted).0
+    fn forget_headers(&mut self) {
+        for header in 0..headers::PLACES as u32 {
+            *self.found(header) = 0;
+        }
     }
 
-    /// Notes the header in one line; see [`crate::sip::headers::header`].
+    /// Walks the headers behind the line that `at` is in; see [`headers::lines`].
     #[inline(always)]
-    fn header(&mut self, line: u32, found: u64) -> u64 {
-        crate::sip::headers::header(self, line, found)
+    fn walk(&mut self, at: u32, wanted: Wanted) {
+        headers::lines(self, at, wanted);
+    }
+
+    /// Notes the header in one line; see [`headers::header`].
+    #[inline(always)]
+    fn header(&mut self, line: u32) {
+        headers::header(self, line);
     }
 
     /// A digest of the octets from `at` to `end`; see [`parameter::span`].
@@ -115,6 +127,6 @@ pub trait Text: Steps {
     /// The start of the line behind the one that `at` is in, or `len`.
     #[inline(always)]
     fn next_line(&mut self, at: u32) -> u32 {
-        crate::sip::headers::next_line(self, at)
+        headers::next_line(self, at)
     }
 }

@@ -21,7 +21,7 @@ use gateway_common::{
         Policy,
         image::{Action, CELLS, DialCell, LineEntry, SWITCHES, SourceEntry},
     },
-    sip::target::Target,
+    sip::{headers::Wanted, target::Target},
     site::Site,
     text::{Steps, Text},
     wire::Datagram,
@@ -108,13 +108,23 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
-    fn headers(&mut self, at: u32, wanted: u64) -> u64 {
-        self.window.headers(at, wanted)
+    fn found(&mut self, header: u32) -> &mut u32 {
+        self.window.found(header)
     }
 
     #[inline(always)]
-    fn header(&mut self, line: u32, found: u64) -> u64 {
-        self.window.header(line, found)
+    fn forget_headers(&mut self) {
+        self.window.forget_headers();
+    }
+
+    #[inline(always)]
+    fn walk(&mut self, at: u32, wanted: Wanted) {
+        self.window.walk(at, wanted);
+    }
+
+    #[inline(always)]
+    fn header(&mut self, line: u32) {
+        self.window.header(line);
     }
 
     #[inline(always)]

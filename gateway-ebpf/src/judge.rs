@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::xdp,
     programs::XdpContext,
 };
-use gateway_common::{Reason, Verdict, text::WINDOW};
+use gateway_common::{Reason, Verdict, sip::headers, text::WINDOW};
 
 use crate::{
     answer,
@@ -138,5 +138,6 @@ fn load(ctx: &XdpContext, window: &Window) -> Option<()> {
     copy(ctx, window, datagram.at, payload)?;
     // SAFETY: as above. Behind the end of a segment the message may go on.
     unsafe { (*scratch).whole = (payload <= WINDOW && !datagram.first_fragment && !datagram.tcp) as u32 };
+    headers::forget(&mut Window { scratch });
     Some(())
 }

@@ -10,7 +10,8 @@ use gateway_common::{
     judged::Judged,
     number::shape,
     sip::{
-        headers, parameter, scan,
+        headers::{self, Headers, PLACES, Wanted},
+        parameter, scan,
         target::{self, Target},
     },
     site::Site,
@@ -23,6 +24,7 @@ use crate::maps::SCRATCH;
 /// Octets of the copy: an index is masked to 4,095, and a word can be read there.
 const COPY: usize = 4096 + 16;
 const _: () = assert!(WINDOW as usize + 16 <= COPY && DIALLED == 64, "an index would be masked to another place");
+const _: () = assert!(PLACES == 16 && core::mem::offset_of!(Scratch, headers) % 8 == 0, "headers are cleared by words");
 
 /// What one packet needs on one CPU.
 #[repr(C)]
@@ -48,6 +50,8 @@ pub(crate) struct Scratch {
     pub(crate) generation: u64,
     /// Where the message came from.
     pub(crate) datagram: Datagram,
+    /// Where headers were found.
+    pub(crate) headers: Headers,
     /// What is known of the places judged so far.
     pub(crate) places: Places,
     pub(crate) bill: Bill,
@@ -187,13 +191,30 @@ impl Text for Window {
     }
 
     #[inline(always)]
-    fn headers(&mut self, at: u32, wanted: u64) -> u64 {
-        tg_headers(at, wanted)
+    fn found(&mut self, header: u32) -> &mut u32 {
+        let header = masked!(header, 15);
+        // SAFETY: the index is masked to the array.
+        unsafe { &mut *(&raw mut (*self.scratch).headers).cast::<u32>().add(header) }
     }
 
     #[inline(always)]
-    fn header(&mut self, line: u32, found: u64) -> u64 {
-        tg_header(line, found)
+    fn forget_headers(&mut self) {
+        let mut i = 0;
+        while i < PLACES / 2 {
+            // SAFETY: as in `of_this_cpu`; volatile, or the compiler calls a function that goes octet by octet.
+            unsafe { (&raw mut (*self.scratch).headers).cast::<u64>().add(i).write_volatile(0) };
+            i += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn walk(&mut self, at: u32, wanted: Wanted) {
+        tg_walk(at, wanted as u32);
+    }
+
+    #[inline(always)]
+    fn header(&mut self, line: u32) {
+        tg_header(line);
     }
 
     #[inline(always)]
@@ -303,21 +324,20 @@ pub(crate) extern "C" fn tg_routing_number(at: u32, context_at: u32) -> u64 {
 /// Walks the headers.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_headers(at: u32, wanted: u64) -> u64 {
-    match Window::of_this_cpu() {
-        Some(mut window) => headers::walk(&mut window, at, wanted).0,
-        None => 0,
-    }
+pub(crate) extern "C" fn tg_walk(at: u32, wanted: u32) -> u64 {
+    let Some(mut window) = Window::of_this_cpu() else { return 0 };
+    let wanted = if wanted == Wanted::Contact as u32 { Wanted::Contact } else { Wanted::All };
+    headers::lines(&mut window, at, wanted);
+    1
 }
 
 /// Notes the header in one line.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_header(line: u32, found: u64) -> u64 {
-    match Window::of_this_cpu() {
-        Some(mut window) => headers::header(&mut window, line, found),
-        None => found,
-    }
+pub(crate) extern "C" fn tg_header(line: u32) -> u64 {
+    let Some(mut window) = Window::of_this_cpu() else { return 0 };
+    headers::header(&mut window, line);
+    1
 }
 
 /// Finds the next line.

@@ -10,7 +10,7 @@ use crate::{
     number::{plan::Meaning, shape::Form},
     policy::{Policy, image::CALLED_PARTY},
     sip::{
-        headers::{CALL, CONTACTS, Headers},
+        headers::{self, REFER_TO, is_complete},
         scan::{self, ADDRESS, BEHIND, FIRST, LIST},
         target::{Kind, Target},
     },
@@ -88,7 +88,6 @@ impl Finding {
 #[repr(C)]
 pub struct Places {
     best: u64,
-    headers: u64,
     routing: u64,
     at: u32,
     place: u32,
@@ -147,21 +146,22 @@ impl Request {
 pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, request: Request) -> Finding {
     let mut start = Places { at: request.uri(), ..Places::default() };
     if refer {
-        let headers = Headers(env.headers(request.uri(), CALL));
-        let at = scan::address(address(env, headers.refer_to(), true));
+        headers::walk(env, request.uri());
+        let value = *env.found(REFER_TO);
+        let at = scan::address(address(env, value, true));
         if at == 0 {
             // Without a Refer-To nothing is dialled (RFC 3515 section 2.4.2: 400).
             let nothing = (Verdict::Pass, Reason::NoNumber);
-            let decision = if headers.complete() { nothing } else { source.asker.unreadable(Reason::Unreadable) };
+            let decision = if is_complete(env) { nothing } else { source.asker.unreadable(Reason::Unreadable) };
             return Finding::new(decision, Class::None as u8);
         }
-        start = Places { at, place: CALLED, headers: headers.0, named: 1, ..start };
+        start = Places { at, place: CALLED, named: 1, ..start };
     }
     *env.places() = start;
     all(env, source, request);
     let places = *env.places();
     let best = Finding(places.best);
-    if places.named == 0 && !Headers(places.headers).complete() && best.passes() {
+    if places.named == 0 && best.passes() && !is_complete(env) {
         return Finding::new(source.asker.unreadable(Reason::Unreadable), Class::Malformed as u8);
     }
     best
@@ -170,18 +170,16 @@ pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, request: R
 /// Judges every Contact of a message: a redirection dials them, and so does a call to whoever registered them.
 #[inline(always)]
 pub(super) fn contacts<E: Env>(env: &mut E, source: &Source, request: Request) -> Finding {
-    let mut found = Headers(env.headers(request.uri(), CONTACTS));
-    let at = scan::address(listed(env, found.contact(), FIRST | LIST));
+    let value = headers::next_contact(env, request.uri());
+    let at = scan::address(listed(env, value, FIRST | LIST));
     if at != 0 {
-        *env.places() = Places { at, place: CONTACT, named: 1, headers: found.0, ..Places::default() };
+        *env.places() = Places { at, place: CONTACT, named: 1, ..Places::default() };
         if all(env, source, request) {
-            found = Headers(0);
-        } else {
-            found = Headers(env.places().headers);
+            headers::forget(env);
         }
     }
     let best = Finding(env.places().best);
-    if !found.complete() && (at == 0 || best.passes()) {
+    if !is_complete(env) && (at == 0 || best.passes()) {
         return Finding::new(source.asker.unreadable(Reason::Unreadable), Class::Malformed as u8);
     }
     if at == 0 { Finding::new((Verdict::Pass, Reason::SipOther), Class::None as u8) } else { best }
@@ -248,33 +246,31 @@ pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
     if env.places().place == CONTACT {
         return next_contact(env);
     }
-    if env.places().headers == 0 {
-        let headers = env.headers(request.uri(), CALL);
-        env.places().headers = headers;
-    }
+    headers::walk(env, request.uri());
+    let (to, from) = (*env.found(headers::TO), *env.found(headers::FROM));
+    let (route, called) = (*env.found(headers::ROUTE), *env.found(headers::CALLED_PARTY));
     let places = env.places();
-    let headers = Headers(places.headers);
     let mut value = 0;
     if places.place < TO {
         places.place = TO;
         if places.named == 0 {
-            value = headers.to();
+            value = to;
         }
     }
     if value == 0 && places.place < FROM {
         places.place = FROM;
         if places.named == 0 && Finding(places.best).is_nothing() {
-            value = headers.from();
+            value = from;
         }
     }
     if value == 0 && places.place < ROUTE {
         places.place = ROUTE;
-        value = headers.route();
+        value = route;
     }
     if value == 0 && places.place < CALLED {
         places.place = CALLED;
         if request.called_party() {
-            value = headers.called_party();
+            value = called;
         }
     }
     if value == 0 {
@@ -292,9 +288,8 @@ fn next_contact<E: Env>(env: &mut E) -> bool {
     let at = env.places().at;
     let mut next = scan::address(listed(env, at, FIRST | LIST | BEHIND));
     if next == 0 {
-        let headers = env.headers(at, CONTACTS);
-        env.places().headers = headers;
-        next = scan::address(listed(env, Headers(headers).contact(), FIRST | LIST));
+        let value = headers::next_contact(env, at);
+        next = scan::address(listed(env, value, FIRST | LIST));
     }
     env.places().at = next;
     next != 0

@@ -15,7 +15,7 @@ use crate::{
     judged::Who,
     policy::image::{Ruling, TCP_DENY},
     sip::{
-        headers::{FRAMING, Headers},
+        headers::{self, BODY, CONTENT_LENGTH, TWICE, is_complete},
         scan::{self, BLANKS, START_LINE, StartLine},
     },
     wire::Datagram,
@@ -94,18 +94,19 @@ fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
     let len = env.len();
     // The line ends in front of the start line end no head.
     let (start, _) = StartLine(env.scan(START_LINE, at, len, 0)).token();
-    let head = Headers(env.headers(start, FRAMING));
-    if !head.complete() {
+    headers::walk(env, start);
+    if !is_complete(env) {
         return len;
     }
     // Where there is no Content-Length, servers that go on take it for zero (RFC 3261 section 20.14 wants one).
     let mut length = 0;
-    if head.content_length() != 0 {
-        let digits = scan::first_octet(env.scan(BLANKS, head.content_length(), len, 0));
+    let value = *env.found(CONTENT_LENGTH);
+    if value != 0 {
+        let digits = scan::first_octet(env.scan(BLANKS, value, len, 0));
         length = number(env, digits);
     }
-    let body = head.body();
-    let unframed = head.ambiguous_length() || length == UNFRAMED;
+    let body = *env.found(BODY);
+    let unframed = *env.found(TWICE) != 0 || length == UNFRAMED;
     let next = if unframed && body < len { UNFRAMED } else { body + length };
     env.opaque(next as u64) as u32
 }
@@ -114,8 +115,8 @@ fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
 /// and URI nobody knows.
 #[inline(always)]
 pub(super) fn is_framed<E: Env>(env: &mut E, at: u32) -> bool {
-    let head = Headers(env.headers(at, FRAMING));
-    head.complete() && head.content_length() != 0
+    headers::walk(env, at);
+    is_complete(env) && *env.found(CONTENT_LENGTH) != 0
 }
 
 /// Digits of a Content-Length that are read: more than a segment has room for.

@@ -1,4 +1,6 @@
-//! The header walk: where the few headers that a decision needs have their values.
+//! The header walk: where the few headers that decisions need have their values.
+//!
+//! A message is walked once: whatever asks later for its headers finds what was noted ([`Text::found`]).
 
 use crate::{
     sip::scan::{self, COLON},
@@ -9,246 +11,187 @@ use crate::{
 /// its headers. Real INVITEs have 10 to 40.
 pub const LINES: u32 = 96;
 
-/// Where values begin: behind the colon, in octets from the start of the message; 0 where a header is missing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Headers(pub u64);
+/// Places of [`Headers`], a power of two.
+pub const PLACES: usize = 16;
 
-const TO: u32 = 0;
-const FROM: u32 = 12;
-const ROUTE: u32 = 24;
-const REFER_TO: u32 = 36;
-const CALLED: u32 = 48;
-/// Of a walk for [`DIALOG`] or [`ANSWER`], beside From; To stands where Route does otherwise.
-const CALL_ID: u32 = 0;
-const DIALOG_TO: u32 = 24;
-const CREDENTIALS: u32 = 36;
-const CSEQ: u32 = 36;
-const DIALOG_CONTACT: u32 = 48;
-const LENGTH: u32 = 0;
-const BODY: u32 = 12;
-const CONTACT: u32 = 0;
-const NONE: u32 = 63;
-const END: u64 = 1 << 60;
-/// Content-Length stands there twice.
-const TWICE: u64 = 1 << 59;
-const FIELD: u64 = 0xfff;
+/// Where values begin: behind the colon, in octets from the start of the message; 0 where a header is missing. The index is
+/// one of the constants of this module.
+pub type Headers = [u32; PLACES];
 
-/// The headers that name whom a request calls.
-pub const CALL: u64 = 0;
-/// What says where the message ends in a stream: Content-Length, and the blank line.
-pub const FRAMING: u64 = 1 << 61;
-/// The next Contact, and nothing behind it.
-pub const CONTACTS: u64 = 1 << 62;
+/// The first To.
+pub const TO: u32 = 0;
+/// The first From.
+pub const FROM: u32 = 1;
+/// The last Route.
+pub const ROUTE: u32 = 2;
+/// The first Refer-To.
+pub const REFER_TO: u32 = 3;
+/// The first P-Called-Party-ID (RFC 7315 section 4.2).
+pub const CALLED_PARTY: u32 = 4;
+/// The first Call-ID.
+pub const CALL_ID: u32 = 5;
+/// The first Authorization or Proxy-Authorization.
+pub const CREDENTIALS: u32 = 6;
+/// The first CSeq.
+pub const CSEQ: u32 = 7;
+/// The first Contact; the next one behind [`next_contact`].
+pub const CONTACT: u32 = 8;
+/// The first Content-Length.
+pub const CONTENT_LENGTH: u32 = 9;
+/// Not 0 where Content-Length came twice, so that servers may differ in which they take.
+pub const TWICE: u32 = 10;
+/// The first octet behind the blank line; 0 where the walk did not come to it.
+pub const BODY: u32 = 11;
+/// Not 0 where the walk came to the blank line or the end of a whole message.
+pub const COMPLETE: u32 = 12;
+/// One more than where the walk began; 0 where all headers were not walked.
+const WALKED: u32 = 13;
+/// No header that is looked for.
+const NONE: u32 = 15;
 
-/// What names the call of a request, its credentials, and its Contact.
-pub const DIALOG: u64 = 1 << 63;
-/// What names the call of an answer, its CSeq, and its Contact.
-pub const ANSWER: u64 = DIALOG | FRAMING;
+/// What a walk looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Wanted {
+    /// All headers.
+    All = 0,
+    /// The next Contact, and nothing behind it.
+    Contact = 1,
+}
 
-impl Headers {
-    const fn at(self, shift: u32) -> u32 {
-        (self.0 >> shift & FIELD) as u32
-    }
-
-    /// The first To.
-    #[inline(always)]
-    pub const fn to(self) -> u32 {
-        if self.0 & DIALOG != 0 { self.at(DIALOG_TO) } else { self.at(TO) }
-    }
-
-    /// The Call-ID; of a walk for [`DIALOG`] or [`ANSWER`].
-    #[inline(always)]
-    pub const fn call_id(self) -> u32 {
-        self.at(CALL_ID)
-    }
-
-    /// The first Authorization or Proxy-Authorization; of a walk for [`DIALOG`].
-    #[inline(always)]
-    pub const fn credentials(self) -> u32 {
-        self.at(CREDENTIALS)
-    }
-
-    /// The CSeq; of a walk for [`ANSWER`].
-    #[inline(always)]
-    pub const fn cseq(self) -> u32 {
-        self.at(CSEQ)
-    }
-
-    /// The first Contact; of a walk for [`DIALOG`] or [`ANSWER`].
-    #[inline(always)]
-    pub const fn dialog_contact(self) -> u32 {
-        self.at(DIALOG_CONTACT)
-    }
-
-    /// The first From.
-    #[inline(always)]
-    pub const fn from(self) -> u32 {
-        self.at(FROM)
-    }
-
-    /// The last Route.
-    #[inline(always)]
-    pub const fn route(self) -> u32 {
-        self.at(ROUTE)
-    }
-
-    /// The first Refer-To.
-    #[inline(always)]
-    pub const fn refer_to(self) -> u32 {
-        self.at(REFER_TO)
-    }
-
-    /// The first P-Called-Party-ID (RFC 7315 section 4.2).
-    #[inline(always)]
-    pub const fn called_party(self) -> u32 {
-        self.at(CALLED)
-    }
-
-    /// The first Content-Length; of a walk for [`FRAMING`].
-    #[inline(always)]
-    pub const fn content_length(self) -> u32 {
-        self.at(LENGTH)
-    }
-
-    /// The first octet behind the blank line; of a walk for [`FRAMING`].
-    #[inline(always)]
-    pub const fn body(self) -> u32 {
-        self.at(BODY)
-    }
-
-    /// Whether Content-Length came twice, so that servers may differ in which they take; of a walk for [`FRAMING`].
-    #[inline(always)]
-    pub const fn ambiguous_length(self) -> bool {
-        self.0 & TWICE != 0
-    }
-
-    /// The next Contact; of a walk for [`CONTACTS`].
-    #[inline(always)]
-    pub const fn contact(self) -> u32 {
-        self.at(CONTACT)
-    }
-
-    /// Whether the walk came to the blank line or the end of a whole message.
-    #[inline(always)]
-    pub const fn complete(self) -> bool {
-        self.0 & END != 0
+/// Walks the headers from the line behind `at`, an octet of the start line, unless that was done.
+#[inline(always)]
+pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32) {
+    if *text.found(WALKED) != at + 1 {
+        text.walk(at, Wanted::All);
+        *text.found(WALKED) = at + 1;
     }
 }
 
-/// Walks the headers from the line behind `at`, an octet of the start line or of a header, for one of [`CALL`],
-/// [`FRAMING`], [`CONTACTS`], [`DIALOG`] and [`ANSWER`].
+/// Forgets what was walked: for a text that is new.
 #[inline(always)]
-pub fn walk<T: Text + ?Sized>(text: &mut T, at: u32, wanted: u64) -> Headers {
-    let mut found = wanted;
+pub fn forget<T: Text + ?Sized>(text: &mut T) {
+    *text.found(COMPLETE) = 0;
+    *text.found(WALKED) = 0;
+}
+
+/// Looks for the next Contact behind the line of `at`, an octet of the start line or of a header.
+#[inline(always)]
+pub fn next_contact<T: Text + ?Sized>(text: &mut T, at: u32) -> u32 {
+    text.walk(at, Wanted::Contact);
+    *text.found(CONTACT)
+}
+
+/// Whether the walk came to the blank line or the end of a whole message.
+#[inline(always)]
+pub fn is_complete<T: Text + ?Sized>(text: &mut T) -> bool {
+    *text.found(COMPLETE) != 0
+}
+
+/// Walks from the line behind `at`; what was found before is forgotten.
+#[inline(always)]
+pub fn lines<T: Text + ?Sized>(text: &mut T, at: u32, wanted: Wanted) {
+    text.forget_headers();
+    let len = text.len();
     let mut line = text.next_line(at);
     let mut i = 0u32;
     while i < LINES {
-        let Some(first) = text.octet(line) else {
-            return Headers(if text.is_whole() { found | END } else { found });
-        };
-        if first == b'\r' || first == b'\n' {
-            if wanted == FRAMING {
-                let body = text.next_line(line);
-                found = found & !(FIELD << BODY) | (body as u64 & FIELD) << BODY;
-            }
-            return Headers(found | END);
+        if line >= len {
+            *text.found(COMPLETE) = text.is_whole() as u32;
+            return;
         }
-        found = text.header(line, found);
-        if found & CONTACTS != 0 && found & FIELD != 0 {
+        let word = text.word(line);
+        if is_line_end(word as u8) {
+            let body = line + line_end(word);
+            *text.found(BODY) = if body < len { body } else { len };
+            *text.found(COMPLETE) = 1;
+            return;
+        }
+        if begins_name(word as u8) {
+            text.header(line);
+            if text.opaque(wanted as u64) == Wanted::Contact as u64 && *text.found(CONTACT) != 0 {
+                return;
+            }
+        }
+        line = text.next_line(line);
+        i = text.rolled(i + 1);
+    }
+}
+
+/// The start of the line behind the one that `at` is in, or the length of the text. Lines end with CRLF, LF or CR.
+#[inline(always)]
+pub fn next_line<T: Text + ?Sized>(text: &T, at: u32) -> u32 {
+    let len = text.len();
+    let mut at = at;
+    let mut i = 0u32;
+    while i <= WINDOW / 8 {
+        if at >= len {
+            return len;
+        }
+        let word = text.word(at);
+        let ends = zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64);
+        if ends != 0 {
+            at += first(ends);
+            at += line_end(text.word(at));
             break;
         }
-        let next = text.next_line(line);
-        line = text.opaque(next as u64) as u32;
-        i += 1;
+        at = text.opaque(at as u64 + 8) as u32;
+        i = text.rolled(i + 1);
     }
-    Headers(found)
+    if at < len { at } else { len }
+}
+
+/// Octets of the line end that a word begins with: CRLF, LF or CR.
+#[inline(always)]
+const fn line_end(word: u64) -> u32 {
+    if word as u16 == u16::from_le_bytes(*b"\r\n") { 2 } else { 1 }
+}
+
+#[inline(always)]
+const fn is_line_end(octet: u8) -> bool {
+    octet == b'\r' || octet == b'\n'
+}
+
+/// The letters that names which are looked for begin with.
+const LETTERS: u64 = letter(b'a')
+    | letter(b'c')
+    | letter(b'f')
+    | letter(b'i')
+    | letter(b'l')
+    | letter(b'm')
+    | letter(b'p')
+    | letter(b'r')
+    | letter(b't');
+
+const fn letter(letter: u8) -> u64 {
+    1 << (letter & 31)
+}
+
+#[inline(always)]
+const fn begins_name(octet: u8) -> bool {
+    octet >> 6 == 1 && LETTERS >> (octet & 31) & 1 != 0
 }
 
 /// Notes where the value of the header in the line at `line` begins, if it is one that is looked for.
 #[inline(always)]
-pub fn header<T: Text + ?Sized>(text: &mut T, line: u32, found: u64) -> u64 {
-    let dialog = found & DIALOG != 0;
-    let (field, length) = if dialog {
-        dialog_name(text, line, found & FRAMING != 0)
-    } else if found & FRAMING != 0 {
-        content_length(text, line)
-    } else if found & CONTACTS != 0 {
-        contact(text.word(line))
-    } else {
-        name(text, line)
-    };
-    let field = text.opaque(field as u64) as u32;
-    if field == NONE {
-        return found;
+pub fn header<T: Text + ?Sized>(text: &mut T, line: u32) {
+    let (header, length) = name(text, line);
+    let header = text.opaque(header as u64) as u32;
+    if header == NONE {
+        return;
     }
-    let length = text.opaque(length as u64) as u32;
-    let value = scan::first_octet(text.scan(COLON, line + length, text.len(), 0));
+    let end = text.opaque((line + length) as u64) as u32;
+    let value =
+        if text.octet(end) == Some(b':') { end + 1 } else { scan::first_octet(text.scan(COLON, end, text.len(), 0)) };
     if value == 0 {
-        return found;
+        return;
     }
+    let noted = text.found(header);
     // Of Route the last counts, of the others the first.
-    if found >> field & FIELD != 0 && (dialog || field != ROUTE) {
-        return if !dialog && found & FRAMING != 0 { found | TWICE } else { found };
-    }
-    found & !(FIELD << field) | (value as u64) << field
-}
-
-/// Whether the line is Content-Length, and the length of that name.
-#[inline(always)]
-fn content_length<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
-    let word = text.word(line);
-    if word | LOW == lower(b"content-") && (text.word(line + 8) | LOW) & mask(6) == lower(b"length") {
-        (LENGTH, 14)
-    } else if (word | LOW) as u8 == b'l' {
-        (LENGTH, 1)
-    } else {
-        (NONE, 0)
-    }
-}
-
-/// Whether the line is Contact, and the length of that name.
-#[inline(always)]
-const fn contact(word: u64) -> (u32, u32) {
-    if (word | LOW) & mask(7) == lower(b"contact") {
-        (CONTACT, 7)
-    } else if (word | LOW) as u8 == b'm' {
-        (CONTACT, 1)
-    } else {
-        (NONE, 0)
-    }
-}
-
-/// Which header of a dialog a line begins with, and the length of its name.
-#[inline(always)]
-fn dialog_name<T: Text + ?Sized>(text: &T, line: u32, answer: bool) -> (u32, u32) {
-    let w = text.word(line) | LOW;
-    if w & mask(7) == lower(b"call-id") {
-        return (CALL_ID, 7);
-    }
-    if w & mask(7) == lower(b"contact") {
-        return (DIALOG_CONTACT, 7);
-    }
-    if w & mask(4) == lower(b"from") {
-        return (FROM, 4);
-    }
-    if answer {
-        if w & mask(4) == lower(b"cseq") {
-            return (CSEQ, 4);
-        }
-    } else if w == lower(b"authoriz") {
-        return if (text.word(line + 8) | LOW) & mask(5) == lower(b"ation") { (CREDENTIALS, 13) } else { (NONE, 0) };
-    } else if w == lower(b"proxy-au") && text.word(line + 8) | LOW == lower(b"thorizat") {
-        return if (text.word(line + 16) | LOW) & mask(3) == lower(b"ion") { (CREDENTIALS, 19) } else { (NONE, 0) };
-    }
-    if w & mask(2) == lower(b"to") {
-        return (DIALOG_TO, 2);
-    }
-    match w as u8 {
-        b'i' => (CALL_ID, 1),
-        b'm' => (DIALOG_CONTACT, 1),
-        b'f' => (FROM, 1),
-        b't' => (DIALOG_TO, 1),
-        _ => (NONE, 0),
+    if *noted == 0 || header == ROUTE {
+        *noted = value;
+    } else if header == CONTENT_LENGTH {
+        *text.found(TWICE) = 1;
     }
 }
 
@@ -271,30 +214,38 @@ const fn mask(octets: u32) -> u64 {
     if octets >= 8 { u64::MAX } else { (1 << (8 * octets)) - 1 }
 }
 
-/// Which header a line begins with, and the length of its name; RFC 3261 section 7.3.3 has the compact forms.
+/// Which header a line begins with, and the length of its name; RFC 3261 section 7.3.3 has the compact forms, which are
+/// followed by the colon or a blank.
 #[inline(always)]
 fn name<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
     let w = text.word(line) | LOW;
-    if w == lower(b"p-called") && text.word(line + 8) | LOW == lower(b"-party-i") {
-        return (CALLED, 17);
-    }
-    if w == lower(b"refer-to") {
-        return (REFER_TO, 8);
-    }
-    if w & mask(5) == lower(b"route") {
-        return (ROUTE, 5);
-    }
-    if w & mask(4) == lower(b"from") {
-        return (FROM, 4);
-    }
-    if w & mask(2) == lower(b"to") {
-        return (TO, 2);
-    }
-    // A compact name is followed by the colon or a blank; `step` of the colon automaton checks it.
     match w as u8 {
-        b't' => (TO, 1),
+        b'c' if w & mask(7) == lower(b"call-id") => (CALL_ID, 7),
+        b'c' if w & mask(7) == lower(b"contact") => (CONTACT, 7),
+        b'c' if w & mask(4) == lower(b"cseq") => (CSEQ, 4),
+        b'c' if w == lower(b"content-") && (text.word(line + 8) | LOW) & mask(6) == lower(b"length") => {
+            (CONTENT_LENGTH, 14)
+        }
+        b'f' if w & mask(4) == lower(b"from") => (FROM, 4),
         b'f' => (FROM, 1),
+        b't' if w & mask(2) == lower(b"to") => (TO, 2),
+        b't' => (TO, 1),
+        b'r' if w & mask(5) == lower(b"route") => (ROUTE, 5),
+        b'r' if w == lower(b"refer-to") => (REFER_TO, 8),
         b'r' => (REFER_TO, 1),
+        b'i' => (CALL_ID, 1),
+        b'm' => (CONTACT, 1),
+        b'l' => (CONTENT_LENGTH, 1),
+        b'a' if w == lower(b"authoriz") && (text.word(line + 8) | LOW) & mask(5) == lower(b"ation") => {
+            (CREDENTIALS, 13)
+        }
+        b'p' if w == lower(b"p-called") && text.word(line + 8) | LOW == lower(b"-party-i") => (CALLED_PARTY, 17),
+        b'p' if w == lower(b"proxy-au")
+            && text.word(line + 8) | LOW == lower(b"thorizat")
+            && (text.word(line + 16) | LOW) & mask(3) == lower(b"ion") =>
+        {
+            (CREDENTIALS, 19)
+        }
         _ => (NONE, 0),
     }
 }
@@ -308,28 +259,10 @@ const fn zeros(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & HIGH
 }
 
-/// The start of the line behind the one that `at` is in, or the length of the text. Lines end with CRLF, LF or CR.
+/// Which octet is the lowest that is marked.
 #[inline(always)]
-pub fn next_line<T: Text + ?Sized>(text: &T, at: u32) -> u32 {
-    let len = text.len();
-    let mut at = at;
-    let mut i = 0u32;
-    while i <= WINDOW / 8 {
-        if at >= len {
-            break;
-        }
-        let word = text.word(at);
-        let ends = zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64);
-        if ends != 0 {
-            let before = ends.trailing_zeros() & !7;
-            at = text.opaque((at + before / 8 + 1) as u64) as u32;
-            if (word >> before) as u8 == b'\r' && at < len && text.word(at) as u8 == b'\n' {
-                at += 1;
-            }
-            break;
-        }
-        at = text.opaque(at as u64 + 8) as u32;
-        i += 1;
-    }
-    if at < len { at } else { len }
+const fn first(marks: u64) -> u32 {
+    // All bits below the mark; of the octets they touch, it is the highest.
+    let below = (marks & marks.wrapping_neg()) - 1;
+    ((below & ONES).wrapping_mul(ONES) >> 56) as u32 - 1
 }

@@ -15,6 +15,7 @@ use gateway_common::{
         window::{Answer, How, Ring},
     },
     policy::{Policy, image::CELLS},
+    sip::headers::{Headers, PLACES},
     site::Site,
     text::{DIALLED, Steps, Text, WINDOW},
     wire::{self, Datagram, Walk},
@@ -84,6 +85,7 @@ impl HostEngine {
             bill: Bill::default(),
             dialog: Dialog::default(),
             call: Call::default(),
+            headers: [0; PLACES],
         }
     }
 
@@ -132,6 +134,7 @@ struct HostEnv<'a> {
     bill: Bill,
     dialog: Dialog,
     call: Call,
+    headers: Headers,
 }
 
 const INDEX: usize = DIALLED - 1;
@@ -158,6 +161,10 @@ impl Text for HostEnv<'_> {
 
     fn set_dialled(&mut self, at: u32, octet: u8) {
         self.dialled[at as usize & INDEX] = octet;
+    }
+
+    fn found(&mut self, header: u32) -> &mut u32 {
+        &mut self.headers[header as usize & (PLACES - 1)]
     }
 }
 
