@@ -66,6 +66,11 @@ impl State {
     }
 }
 
+/// A flag of a [`Call`]: credentials came with it.
+pub const CREDENTIALS: u8 = 1;
+/// A flag of a [`Call`]: its first request named a To tag, which answers repeat.
+pub const TAGGED: u8 = 2;
+
 /// What is known of one call, or of one registration that waits for its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -100,8 +105,8 @@ pub struct Call {
     pub state: u8,
     /// How often it was sent again.
     pub repeats: u8,
-    /// Whether credentials came with it.
-    pub credentials: u8,
+    /// [`CREDENTIALS`] and [`TAGGED`].
+    pub flags: u8,
     /// The reason for which a limit refused it, as its number.
     pub reason: u8,
 }
@@ -133,7 +138,7 @@ impl Call {
             u64::from_ne_bytes(word)
         };
         let tail = word(13).to_ne_bytes();
-        let [first, second, class, who, state, repeats, credentials, reason] = tail;
+        let [first, second, class, who, state, repeats, flags, reason] = tail;
         Self {
             caller: Addr { hi: word(0), lo: word(1) },
             callee: Addr { hi: word(2), lo: word(3) },
@@ -150,7 +155,7 @@ impl Call {
             who,
             state,
             repeats,
-            credentials,
+            flags,
             reason,
         }
     }
@@ -183,7 +188,7 @@ impl Call {
             return Again::Refused;
         }
         // The authenticated repeat comes at once, and once; what else comes faster than a timer is another call.
-        let proves = invite.credentials != 0 && self.credentials == 0;
+        let proves = invite.credentials != 0 && self.flags & CREDENTIALS == 0;
         let on_time = now.saturating_sub(self.last) >= RETRANSMISSION;
         // A client sends again until it is answered, or challenged (RFC 3261 section 17.1.1.2): behind an answer the same INVITE
         // is another call, or a call that was let through once would be fourteen.
@@ -197,7 +202,7 @@ impl Call {
         }
         self.repeats += 1;
         self.last = now;
-        self.credentials |= (invite.credentials != 0) as u8;
+        self.flags |= (invite.credentials != 0) as u8 * CREDENTIALS;
         Again::Repeat
     }
 
@@ -256,7 +261,7 @@ impl Call {
         }
         if answer.method == Method::Register as u32 {
             self.end(now);
-            return self.credentials != 0;
+            return self.flags & CREDENTIALS != 0;
         }
         if self.state == State::Ended as u8 {
             return false;
@@ -266,7 +271,25 @@ impl Call {
         self.callee = src;
         self.contacts[1] = answer.contact;
         self.until = now + ANSWERED;
-        self.credentials != 0
+        self.flags & CREDENTIALS != 0
+    }
+
+    /// The flags of a call that begins with this request.
+    #[inline(always)]
+    pub const fn flags(request: &Dialog) -> u8 {
+        (request.credentials != 0) as u8 * CREDENTIALS | (request.to_tag != 0) as u8 * TAGGED
+    }
+
+    /// What an answer with `status` to `dst` gives away: the To tag that its sender chose, which only who receives the answer can
+    /// know, or 0; and whether it answers credentials. 400 and 481 are given to requests that no server reads as they were
+    /// sent, with tags of any origin.
+    #[inline(always)]
+    pub fn gives(&self, answer: &Dialog, status: u32, dst: Addr) -> (Digest, bool) {
+        if !dst.is(self.caller) || answer.from_tag != self.from_tag {
+            return (0, false);
+        }
+        let chosen = self.flags & TAGGED == 0 && status > 100 && status != 400 && status != 481;
+        (if chosen { answer.to_tag } else { 0 }, self.flags & CREDENTIALS != 0)
     }
 
     #[inline(always)]
@@ -424,7 +447,7 @@ mod tests {
     #[test]
     fn only_credentials_that_hold_make_a_source_known() {
         let register = |credentials, status| {
-            let mut call = Call { credentials, ..invited() };
+            let mut call = Call { flags: credentials, ..invited() };
             call.answer(&answer(Method::Register, 2), status, CALLEE, CALLER, NOW)
         };
         assert!(register(1, 200));

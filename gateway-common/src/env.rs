@@ -117,6 +117,21 @@ pub trait Env: Text + Policy {
     /// Notes that the PBX took credentials of a source.
     fn know(&mut self, source: Addr, until: u64);
 
+    /// To which source something was given: its value, or 0. What is not heard of for long is forgotten.
+    fn given(&self, what: Digest) -> u64;
+
+    /// Notes to which source something was given.
+    fn give(&mut self, what: Digest, source: u64);
+
+    /// Until when a source is present, nanoseconds; 0 where it has not shown that it is.
+    fn present_until(&self, source: u64) -> u64;
+
+    /// Notes that a source is present.
+    fn note_present(&mut self, source: u64, until: u64);
+
+    /// Whether a source is banned.
+    fn is_banned(&self, source: u64, now: u64) -> bool;
+
     /// What names the call of the message at hand.
     fn dialog(&mut self) -> &mut Dialog;
 

@@ -24,6 +24,8 @@ pub struct Site {
     /// Until when requests of calls that the filter has not seen begin are spared, nanoseconds: those calls were up when it
     /// was attached.
     pub spared: u64,
+    /// Not 0 once a source was banned: until then nobody is looked up.
+    pub bans: u64,
 }
 
 impl Site {

@@ -29,6 +29,12 @@ pub(crate) fn is_armed() -> bool {
     SITE.get(0).is_some_and(|site| site.armed != 0)
 }
 
+/// Whether any source was banned yet.
+#[inline(always)]
+pub(crate) fn has_bans() -> bool {
+    SITE.get(0).is_some_and(|site| site.bans != 0)
+}
+
 /// Whether a source may be known.
 #[inline(always)]
 pub(crate) fn is_hinted(source: Addr) -> bool {

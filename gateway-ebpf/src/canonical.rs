@@ -103,7 +103,13 @@ impl Policy for Packed {
 pub(crate) extern "C" fn tg_refused(image: *const Image, told: u64, packed: u64, hi: u64, lo: u64) -> u64 {
     let told = Told(told);
     let Some(policy) = Packed::new(image, packed, told.plus()) else { return NOT_REFUSED };
-    match judge::refused(&policy, Addr { hi, lo }, told.arrival(), told.is_armed(), policy.canonical) {
+    match judge::refused(
+        &policy,
+        Addr { hi, lo },
+        told.arrival(),
+        (told.is_armed(), told.is_banned()),
+        policy.canonical,
+    ) {
         Some(((verdict, reason), country)) => verdict as u64 | (reason as u64) << 8 | (country as u64) << 16 | 1 << 32,
         None => NOT_REFUSED,
     }

@@ -18,7 +18,7 @@ use gateway_common::{
 };
 
 use crate::{
-    calls::{is_armed, is_hinted},
+    calls::{has_bans, is_armed, is_hinted},
     canonical::{NOT_REFUSED, packed, tg_refused},
     counters::{count_reason, count_refused},
     env::{Bare, generation, tg_fragment},
@@ -28,6 +28,7 @@ use crate::{
     packet::Packet,
     told::Told,
     window::{Head, Window},
+    windows::tg_is_banned,
 };
 
 /// The WAN side.
@@ -206,11 +207,12 @@ fn arrived(
 fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &Datagram, lan: u64) -> u64 {
     let Some(canonical) = Canonical::read(packet, datagram) else { return NOT_REFUSED };
     let side = if lan != 0 { Side::Lan } else { Side::Wan };
-    let Some((arrival, _)) = arrival(ctx, side) else { return NOT_REFUSED };
+    let Some((arrival, now)) = arrival(ctx, side) else { return NOT_REFUSED };
     if is_hinted(datagram.src) {
         return NOT_REFUSED;
     }
-    let told = Told::new(arrival).with_plus(canonical.shape.plus()).armed(is_armed());
+    let banned = has_bans() && tg_is_banned(datagram.src.source(), now) != 0;
+    let told = Told::new(arrival).with_plus(canonical.shape.plus()).armed(is_armed()).banned(banned);
     tg_refused(image, told.0, packed(canonical), datagram.src.hi, datagram.src.lo)
 }
 

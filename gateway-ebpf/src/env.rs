@@ -31,9 +31,10 @@ use crate::{
     calls::{site, tg_again, tg_follow, tg_is_known, tg_keep_call, tg_know},
     cells::{named, tg_is_over, tg_take},
     maps::{CALLS, CALLS_OTHER, Image},
+    presence::{tg_give, tg_given, tg_note_present, tg_present_until},
     told::Told,
     window::{Scratch, Window, masked},
-    windows::{tg_charge, tg_floor, tg_window},
+    windows::{tg_charge, tg_floor, tg_is_banned, tg_window},
 };
 
 const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to another image");
@@ -272,6 +273,31 @@ impl Env for Kernel {
     #[inline(always)]
     fn know(&mut self, source: Addr, until: u64) {
         tg_know(source.hi, source.lo, until);
+    }
+
+    #[inline(always)]
+    fn given(&self, what: Digest) -> u64 {
+        tg_given(what)
+    }
+
+    #[inline(always)]
+    fn give(&mut self, what: Digest, source: u64) {
+        tg_give(what, source);
+    }
+
+    #[inline(always)]
+    fn present_until(&self, source: u64) -> u64 {
+        tg_present_until(source)
+    }
+
+    #[inline(always)]
+    fn note_present(&mut self, source: u64, until: u64) {
+        tg_note_present(source, until);
+    }
+
+    #[inline(always)]
+    fn is_banned(&self, source: u64, now: u64) -> bool {
+        tg_is_banned(source, now) != 0
     }
 
     #[inline(always)]

@@ -3,7 +3,8 @@
 use gateway_common::judge::{Arrival, Side};
 
 /// Where a packet came in, and what of it is judged, in one word: interface index, then a bit for the LAN side, one for a
-/// SIP port as destination, one for a plus in front of a canonical number, one where the floor is armed, and the position of the message.
+/// SIP port as destination, one for a plus in front of a canonical number, one where the floor is armed, one where
+/// the source is banned, and the position of the message.
 #[derive(Clone, Copy)]
 pub(crate) struct Told(pub(crate) u64);
 
@@ -12,6 +13,7 @@ impl Told {
     pub(crate) const TO_SIP: u64 = 1 << 33;
     const PLUS: u64 = 1 << 34;
     const ARMED: u64 = 1 << 35;
+    const BANNED: u64 = 1 << 36;
     pub(crate) const FROM: u32 = 40;
 
     #[inline(always)]
@@ -37,6 +39,16 @@ impl Told {
     #[inline(always)]
     pub(crate) const fn is_armed(self) -> bool {
         self.0 & Self::ARMED != 0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn banned(self, yes: bool) -> Self {
+        Self(self.0 | if yes { Self::BANNED } else { 0 })
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_banned(self) -> bool {
+        self.0 & Self::BANNED != 0
     }
 
     #[inline(always)]

@@ -3,13 +3,13 @@
 use aya_ebpf::{
     bindings::bpf_spin_lock as Lock,
     btf_maps::{Array, HashMap},
-    helpers::generated::{bpf_spin_lock, bpf_spin_unlock},
+    helpers::generated::{bpf_ktime_get_ns, bpf_spin_lock, bpf_spin_unlock},
     macros::btf_map,
 };
 use gateway_common::{
     judge,
     limit::{
-        CellKey,
+        CellKey, Table,
         window::{Answer, How, RING, Ring},
     },
 };
@@ -36,9 +36,13 @@ const _: () = assert!(size_of::<Cell>() == 8 + RING, "a fresh cell would be of a
 #[btf_map]
 pub(crate) static WINDOWS: HashMap<CellKey, Cell, 16_384> = HashMap::new();
 
-/// Cells of the site and of countries, 1.3 MB; see [`CellKey::is_shared`].
+/// Cells of the site and of countries, 1.3 MB; see [`Table`].
 #[btf_map]
 pub(crate) static SHARED: HashMap<CellKey, Cell, 2_048> = HashMap::new();
+
+/// Bans, 2.6 MB.
+#[btf_map]
+pub(crate) static BANS: HashMap<CellKey, Cell, 4_096> = HashMap::new();
 
 /// A cell that nothing has happened to, always zero: too large for a stack.
 #[btf_map]
@@ -70,7 +74,11 @@ pub(crate) extern "C" fn tg_window(image: *const Image, named: u64, value: u64, 
     let Some(policy) = Bare::new(image) else { return Answer::Conforms as u64 };
     let (how, key) = (How(how), CellKey { limit: named as u32, kind: (named >> 32) as u32, value });
     let make = how.remembers();
-    let found = if key.is_shared() { cell(&SHARED, &key, make) } else { cell(&WINDOWS, &key, make) };
+    let found = match key.table() {
+        Table::Own => cell(&WINDOWS, &key, make),
+        Table::Shared => cell(&SHARED, &key, make),
+        Table::Bans => cell(&BANS, &key, make),
+    };
     let Some(cell) = found else { return Answer::Conforms as u64 };
     // SAFETY: the map gave the pointer; cells are never removed while a program that found them runs (RCU).
     let lock = unsafe { &raw mut (*cell).lock };
@@ -99,4 +107,16 @@ pub(crate) extern "C" fn tg_floor(image: *const Image, take: u64, now: u64) -> u
         Some(mut env) => judge::floor(&mut env, take != 0, now),
         None => 0,
     }
+}
+
+/// Whether a source is banned; `now` is 0 where the clock was not read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_is_banned(source: u64, now: u64) -> u64 {
+    let Some(cell) = BANS.get_ptr_mut(&CellKey::of_ban(source)) else { return 0 };
+    // SAFETY: the map gave the pointer; an aligned word is read whole, and needs no lock.
+    let until = unsafe { core::ptr::read_volatile(&raw const (*cell).ring.until) };
+    // SAFETY: the helper has no preconditions.
+    let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
+    (now < until) as u64
 }

@@ -150,7 +150,7 @@ const WINDOWS: &str = r#"
         [profile.default]
         outside_line = ["0"]
         block = ["dial:0570"]
-        limits = ["line", "network", "country", "pair", "site", "source"]
+        limits = ["line", "network", "country", "pair", "site", "source", "guessing", "flood"]
         class.unknown = "monitor"
         [profile.lobby]
         sources = ["192.0.2.0/28", "2001:db8:1::/48"]
@@ -179,6 +179,19 @@ const WINDOWS: &str = r#"
         key = "source"
         method = "INVITE"
         rate = "20/s"
+        [limit.guessing]
+        key = "source"
+        count = "failures"
+        rate = "1/10s"
+        burst = 2
+        over = "ban"
+        ban = "20s"
+        [limit.flood]
+        key = "source"
+        method = "REGISTER"
+        rate = "2/s"
+        over = "ban"
+        ban = "5s"
         [limit.warned]
         key = "source"
         windows = ["2/1m"]

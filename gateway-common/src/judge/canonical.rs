@@ -9,7 +9,7 @@ use super::{
     source::{settled, source, stop},
 };
 use crate::{
-    Reason,
+    Class, Reason,
     addr::Addr,
     judged::Who,
     number::shape::Shape,
@@ -154,7 +154,8 @@ impl<P: Policy> Policy for Packed<'_, P> {
 
 /// Verdict, reason and country of a canonical INVITE of an unproved source, if it is refused. `policy` holds its number.
 ///
-/// `armed` says whether the floor refuses foreign calls of sources that nobody knows, of which `src` must be one.
+/// `armed` says whether the floor refuses foreign calls of sources that nobody knows, of which `src` must be one; `banned`
+/// whether that is banned.
 ///
 /// What other sources are refused is told, each packet of it, and the long way writes the record that is told.
 #[inline(always)]
@@ -162,7 +163,7 @@ pub fn refused<P: Policy>(
     policy: &P,
     src: Addr,
     arrival: Arrival,
-    armed: bool,
+    (armed, banned): (bool, bool),
     canonical: Canonical,
 ) -> Option<(Decision, u16)> {
     let mut source = source(policy, src, arrival, policy.cell(SWITCHES));
@@ -179,10 +180,14 @@ pub fn refused<P: Policy>(
         (meaning.action(), meaning.country())
     };
     let finding = rule(source.asker, action, Kind::User as u64);
-    if !finding.stops() {
-        return None;
-    }
-    let decision = if source.asker.is_shielded() { stop(Reason::Shield) } else { finding.decision() };
+    source.asker = source.asker.banned(banned);
+    let decision = match source.banned(finding) {
+        _ if finding.is_class(Class::Emergency) => return None,
+        _ if source.asker.is_shielded() && (banned || finding.stops()) => stop(Reason::Shield),
+        Some(banned) => banned,
+        None if finding.stops() => finding.decision(),
+        None => return None,
+    };
     Some((settled(decision, &source, false), country))
 }
 

@@ -10,11 +10,11 @@ use crate::{
     addr::Addr,
     env::Env,
     judged::Who,
-    limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL},
+    limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL, window::How},
     policy::image::{
-        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
-        LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_DROP, PROFILE_LIMITS, SWITCHES, TRUNK_CELLS,
-        TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
+        LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP, PROFILE_LIMITS, SWITCHES,
+        TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
     },
 };
 
@@ -113,6 +113,12 @@ impl Charge {
         Self(method as u64 | (class as u64) << 8)
     }
 
+    /// A request that the PBX refused.
+    #[inline(always)]
+    pub(super) const fn failure() -> Self {
+        Self(FAILURE as u64)
+    }
+
     /// The same, allowed by an order, whose allowance is the limit with this number, from 1; 0 for none.
     #[inline(always)]
     pub(super) const fn allowed_by(self, limit: u64) -> Self {
@@ -186,7 +192,25 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
     } else {
         env.is_over(&key, now, tolerance)
     };
-    if refused { reason as u64 | head >> 56 << 8 } else { 0 }
+    if !refused {
+        return 0;
+    }
+    if head >> 56 != OVER_BAN {
+        return reason as u64 | head >> 56 << 8;
+    }
+    ban(env, asker, base, now);
+    reason as u64 | OVER_DROP << 8
+}
+
+/// Bans the source of the record for going over the limit at `base`, if it is known or present. Trunks and the site's own are
+/// never banned, only refused, and neither is who may be forged.
+#[inline(always)]
+fn ban<E: Env>(env: &mut E, asker: Asker, base: u32, now: u64) {
+    let source = env.judged().source.source();
+    if asker.is(Who::Known) || asker.is(Who::Unproved) && now < env.present_until(source) {
+        env.window(&CellKey::of_ban(source), How(How::TRIP | How::BAN).at(base), now);
+        env.site().bans = 1;
+    }
 }
 
 /// Step 8: all limits are read first, and taken only if all agree; the allowance of an order is one of them.

@@ -8,6 +8,7 @@ mod follow;
 mod limits;
 mod lines;
 mod places;
+mod presence;
 mod rules;
 mod source;
 mod start_line;
@@ -94,7 +95,9 @@ pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u
 fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     let switches = env.cell(SWITCHES);
     let mut source = source::source(env, datagram.src, arrival, switches);
-    if source.asker.is(Who::Unproved) {
+    let outside = source.asker.is(Who::Unproved);
+    source.asker = source.asker.banned(outside && presence::is_banned(env, datagram.src));
+    if outside {
         if env.is_known(datagram.src) {
             source.asker = source.asker.known();
         } else if env.site().armed != 0 {
@@ -177,6 +180,12 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
     if source.asker.is_shielded() && !found.is_class(Class::Emergency) {
         return stop(Reason::Shield);
     }
+    let banned = source.banned(found);
+    if let Some(banned) = banned
+        && source.asker.is(Who::Unproved)
+    {
+        return banned;
+    }
     // Who could be anybody has no call here that a rule would cut.
     let lines = lines::matter(env, source.asker);
     let asks =
@@ -184,6 +193,12 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
     let again = if asks { env.again(datagram, line.uri(), source.asker.0 as u8) } else { NEW };
     if asks && lines && lines::take(env, source) {
         found = call(env, source, refer, request);
+    }
+    // Calls of a known source that are up go on.
+    if let Some(banned) = banned
+        && !is_in_dialog(again)
+    {
+        return banned;
     }
     let account = Account::new(found, datagram.tcp);
     if is_unknown(again) && source.spares(found) && (source.switches & ENFORCE == 0 || env.spares_unknown()) {
@@ -237,6 +252,9 @@ fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
     if starts {
         if source.asker.is_shielded() {
             return stop(Reason::Shield);
+        }
+        if let Some(banned) = source.banned(Finding::default()) {
+            return banned;
         }
         let outside = source.asker.is(Who::Unproved) || source.asker.is(Who::Known);
         if matches!(source.asker.order(), Ruling::Block) && outside {

@@ -2,7 +2,7 @@
 
 use super::{Arrival, Decision, Finding, Side};
 use crate::{
-    Reason, Verdict,
+    Class, Reason, Verdict,
     addr::Addr,
     judged::Who,
     policy::{
@@ -32,6 +32,7 @@ impl Asker {
     const FILE: u32 = 10;
     pub(super) const WATCHED: u64 = 1 << 12;
     pub(super) const FLOOR: u64 = 1 << 17;
+    const BANNED: u64 = 1 << 20;
     const TRUNK: u32 = 24;
     const SHIELDED: u64 = 1 << 18;
     pub(super) const ARMED: u64 = 1 << 19;
@@ -84,6 +85,18 @@ impl Asker {
         Self(if self.0 & Self::FLOOR != 0 { self.0 | Self::ARMED } else { self.0 })
     }
 
+    /// The same, banned or not.
+    #[inline(always)]
+    pub(super) const fn banned(self, yes: bool) -> Self {
+        Self(if yes { self.0 | Self::BANNED } else { self.0 })
+    }
+
+    /// Whether it is banned.
+    #[inline(always)]
+    pub(super) const fn is_banned(self) -> bool {
+        self.0 & Self::BANNED != 0
+    }
+
     #[inline(always)]
     pub(super) const fn is(self, who: Who) -> bool {
         self.0 & 0xff == who as u64
@@ -121,6 +134,18 @@ pub(super) const ALWAYS: u64 = 1 << Reason::Order as u64
     | 1 << Reason::Shield as u64;
 
 impl Source {
+    /// What a ban makes of what was found, if the source is banned: step 4. What stands in either mode stays what it is, since a
+    /// ban is of the file, and so does an emergency call.
+    #[inline(always)]
+    pub(super) fn banned(&self, found: Finding) -> Option<Decision> {
+        let always = found.stops() && ALWAYS >> (found.decision().1 as u64 & 63) & 1 != 0;
+        if !self.asker.is_banned() || always || found.is_class(Class::Emergency) {
+            return None;
+        }
+        let verdict = if self.switches & ENFORCE != 0 { Verdict::Drop } else { Verdict::WouldDrop };
+        Some((verdict, Reason::Banned))
+    }
+
     /// Whether a request that says to belong to a call of which nothing is known may be spared what was found: rules of the
     /// file and limits only, and only of a source that the site vouches for. A To tag proves nothing.
     #[inline(always)]

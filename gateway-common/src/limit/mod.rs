@@ -18,11 +18,36 @@ pub struct CellKey {
     pub value: u64,
 }
 
+/// The tables that cells which remember their calls stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Cells of lines, sources and networks.
+    Own,
+    /// Cells of the site and of countries: whoever names another line with each call cannot keep them from being made.
+    Shared,
+    /// Bans: whoever is banned from many addresses takes no room from lines.
+    Bans,
+}
+
 impl CellKey {
-    /// Whether the cell is of the site or of a country. These are kept apart, so that whoever names another line with
-    /// each call cannot keep them from being made.
+    /// The cell of the ban of a source.
     #[inline(always)]
-    pub const fn is_shared(&self) -> bool {
+    pub const fn of_ban(source: u64) -> Self {
+        Self { limit: BAN_CELL, kind: Key::Source as u32, value: source }
+    }
+
+    /// The table that the cell stands in.
+    #[inline(always)]
+    pub const fn table(&self) -> Table {
+        if self.limit == BAN_CELL {
+            return Table::Bans;
+        }
+        if self.is_shared() { Table::Shared } else { Table::Own }
+    }
+
+    /// Whether the cell is of the site or of a country.
+    #[inline(always)]
+    const fn is_shared(&self) -> bool {
         let kind = self.kind & 0xff;
         kind == Key::All as u32 || kind == Key::Site as u32 || kind == Key::Country as u32
     }
@@ -45,6 +70,9 @@ pub const ANSWERS_CELL: u32 = 14;
 
 /// What the floor counts: calls to each country, and its breaker.
 pub const FLOOR_CELL: u32 = 16;
+
+/// Sources that are banned, one cell each; see [`CellKey::of_ban`].
+pub const BAN_CELL: u32 = 18;
 
 /// The digest of a line's name, as the filter reads it from credentials or From; see [`crate::dialog::Dialog::line`].
 pub fn line_digest(name: &[u8]) -> u64 {

@@ -7,9 +7,11 @@
 
 use crate::policy::{
     Policy,
-    image::{LIMIT_INTERVAL, LIMIT_SITE_WINDOWS, LIMIT_SUSPEND, LIMIT_WINDOWS},
+    image::{LIMIT_HEAD, LIMIT_INTERVAL, LIMIT_SITE_WINDOWS, LIMIT_SUSPEND, LIMIT_WINDOWS},
 };
 
+/// The longest ban, and after how long without one the next is as short as the first: a day, nanoseconds.
+pub const LONGEST_BAN: u64 = 24 * 3_600_000_000_000;
 /// Calls that a cell remembers, and the most that a window can allow.
 pub const CALLS: usize = 64;
 /// Windows that hold at once.
@@ -100,6 +102,8 @@ impl How {
     pub const SUSPENDS: u64 = 1 << 36;
     /// The cell is that of a country in which fraud ends up: until its first call is old enough, that is the only one.
     pub const HOT: u64 = 1 << 37;
+    /// The cell is a ban: each is longer than the one before.
+    pub const BAN: u64 = 1 << 38;
     const CAUSE: u32 = 40;
 
     /// The same for the limit whose cells begin at `base`.
@@ -145,11 +149,11 @@ impl How {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Ring {
-    /// Calls admitted since the cell was made.
+    /// Calls admitted since the cell was made; of a ban, how many there were in a row.
     pub admitted: u64,
     /// When the first of them was; 0 for none.
     pub first: u64,
-    /// Not zero where user space knows that the country was used before.
+    /// Not zero where user space knows that the country was used before; of a ban, the hash of the limit's name.
     pub used: u64,
     /// Until when the cell is suspended; 0 if it is not.
     pub until: u64,
@@ -183,7 +187,9 @@ impl Ring {
             return Answer::Suspended;
         }
         if how.has(How::TRIP) {
-            self.suspend(policy.cell(base + LIMIT_SUSPEND), how, now);
+            let time = policy.cell(base + LIMIT_SUSPEND);
+            let time = if how.has(How::BAN) { self.ban(time, policy.cell(base + LIMIT_HEAD), now) } else { time };
+            self.suspend(time, how, now);
             return Answer::Suspended;
         }
         if how.has(How::LATCH) {
@@ -239,6 +245,18 @@ impl Ring {
             self.first = if now == 0 { 1 } else { now };
         }
         self.admitted = self.admitted.wrapping_add(1);
+    }
+
+    /// How long the next ban lasts, the first `time`: each twice as long as the one before, until a day has passed without.
+    #[inline(always)]
+    fn ban(&mut self, time: u64, head: u64, now: u64) -> u64 {
+        if now.saturating_sub(self.until) > LONGEST_BAN {
+            self.admitted = 0;
+        }
+        let doubled = if self.admitted < 20 { time << self.admitted } else { LONGEST_BAN };
+        self.admitted = self.admitted.wrapping_add(1);
+        self.used = head & 0xffff_ffff;
+        if doubled < LONGEST_BAN { doubled } else { LONGEST_BAN }
     }
 
     #[inline(always)]

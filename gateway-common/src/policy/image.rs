@@ -69,6 +69,9 @@ pub const TCP_PASS: u64 = 1 << 37;
 /// Only trunk, lan and known sources may start SIP.
 pub const SHIELD: u64 = 1 << 38;
 
+/// Some limit bans, so that presence is proved and answers are looked at.
+pub const BANS: u64 = 1 << 39;
+
 /// Cells of a profile.
 pub const PROFILE_CELLS: u32 = 32;
 /// Start state of the profile's dial plan; the flags of the empty string above, as in [`DialCell`].
@@ -156,14 +159,14 @@ impl LineEntry {
 
 /// Cells of a limit.
 pub const LIMIT_CELLS: u32 = 12;
-/// Name of the limit (32 bits: a hash that survives a swap), key kind (8 bits at 32), method or 0 (8 bits at 40),
+/// Name of the limit (32 bits: a hash that survives a swap), key kind (8 bits at 32), method, [`FAILURE`] or 0 (8 bits at 40),
 /// class + 1 or 0 (8 bits at 48), what happens over it (8 bits at 56).
 pub const LIMIT_HEAD: u32 = 0;
 /// Emission interval, nanoseconds; of the floor's limit, how long a new country's first call is the only one.
 pub const LIMIT_INTERVAL: u32 = 1;
 /// Tolerance, nanoseconds.
 pub const LIMIT_TOLERANCE: u32 = 2;
-/// How long a suspension lasts, nanoseconds.
+/// How long a suspension lasts, or the first ban of a source, nanoseconds.
 pub const LIMIT_SUSPEND: u32 = 3;
 /// Four [`Window`](crate::limit::window::Window)s of the key; a limit that has any has no rate.
 pub const LIMIT_WINDOWS: u32 = 4;
@@ -224,6 +227,11 @@ pub const OVER_DROP: u64 = 1;
 pub const OVER_WARN: u64 = 2;
 /// What happens over a limit: the packet is dropped, and so is what comes until the suspension ends.
 pub const OVER_SUSPEND: u64 = 3;
+/// What happens over a limit: the packet is dropped, and its source is banned for a time, if it is present.
+pub const OVER_BAN: u64 = 4;
+
+/// In place of a method: the limit counts requests that the PBX refused.
+pub const FAILURE: u8 = 0xff;
 
 /// A node of the source table is 256 cells, one per octet of the address; a cell is a node or a [`SourceEntry`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

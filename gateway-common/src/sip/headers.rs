@@ -46,6 +46,8 @@ pub const BODY: u32 = 11;
 pub const COMPLETE: u32 = 12;
 /// One more than where the walk began; 0 where all headers were not walked.
 const WALKED: u32 = 13;
+/// The first WWW-Authenticate or Proxy-Authenticate.
+pub const CHALLENGE: u32 = 14;
 /// No header that is looked for.
 const NONE: u32 = 15;
 
@@ -161,7 +163,8 @@ const LETTERS: u64 = letter(b'a')
     | letter(b'm')
     | letter(b'p')
     | letter(b'r')
-    | letter(b't');
+    | letter(b't')
+    | letter(b'w');
 
 const fn letter(letter: u8) -> u64 {
     1 << (letter & 31)
@@ -246,6 +249,13 @@ fn name<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
         {
             (CREDENTIALS, 19)
         }
+        b'p' if w == lower(b"proxy-au")
+            && text.word(line + 8) | LOW == lower(b"thentica")
+            && (text.word(line + 16) | LOW) & mask(2) == lower(b"te") =>
+        {
+            (CHALLENGE, 18)
+        }
+        b'w' if w == lower(b"www-auth") && text.word(line + 8) | LOW == lower(b"enticate") => (CHALLENGE, 16),
         _ => (NONE, 0),
     }
 }

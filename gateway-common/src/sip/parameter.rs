@@ -12,6 +12,8 @@ use crate::{
 pub const TAG: u32 = 8;
 /// Finds the `username` of Digest credentials (RFC 7616 section 3.4); see [`digest`].
 pub const USERNAME: u32 = 9;
+/// Finds the `nonce` of a Digest challenge, or of credentials (RFC 7616 section 3.3); see [`digest`].
+pub const NONCE: u32 = 10;
 
 const PLAIN: u64 = 0;
 const QUOTED: u64 = 1;
@@ -45,6 +47,7 @@ const fn name(text: &[u8]) -> (u64, u64) {
 
 const TAG_NAME: (u64, u64) = name(b"tag");
 const USERNAME_NAME: (u64, u64) = name(b"username");
+const NONCE_NAME: (u64, u64) = name(b"nonce");
 
 #[inline(always)]
 const fn to(state: u64, phase: u64) -> u64 {
@@ -61,7 +64,7 @@ const fn letters(state: u64, count: u64) -> u64 {
     state & !(0xf << LETTERS) | count << LETTERS
 }
 
-/// One step of [`TAG`] and [`USERNAME`].
+/// One step of [`TAG`], [`USERNAME`] and [`NONCE`].
 #[inline(always)]
 pub(super) fn step(machine: u32, state: u64, c: u8, at: u32) -> u64 {
     let blank = c == b' ' || c == b'\t';
@@ -92,7 +95,11 @@ pub(super) fn step(machine: u32, state: u64, c: u8, at: u32) -> u64 {
 #[inline(always)]
 fn outside(machine: u32, state: u64, c: u8) -> u64 {
     let tag = machine == TAG;
-    let (name, length) = if tag { TAG_NAME } else { USERNAME_NAME };
+    let (name, length) = match machine {
+        TAG => TAG_NAME,
+        NONCE => NONCE_NAME,
+        _ => USERNAME_NAME,
+    };
     let seen = state >> LETTERS & 0xf;
     let state = to(state, PLAIN);
     match c {

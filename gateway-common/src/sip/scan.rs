@@ -5,7 +5,7 @@
 
 use crate::{
     number::shape,
-    sip::parameter::{self, TAG, USERNAME},
+    sip::parameter::{self, NONCE, TAG, USERNAME},
     text::{STOP, Text, WINDOW},
 };
 
@@ -73,7 +73,7 @@ pub fn step(machine: u32, state: u64, octet: u32, at: u32) -> u64 {
         ADDRESS => address_step(state, c, at),
         DIAL => shape::step(state, c),
         HEX => hex_step(state, c),
-        TAG | USERNAME => parameter::step(machine, state, c, at),
+        TAG | USERNAME | NONCE => parameter::step(machine, state, c, at),
         COLON if is_blank(c) => state,
         COLON if c == b':' => set(state, 4, at + 1) | STOP,
         COLON => state | STOP,

@@ -147,6 +147,7 @@ impl Kind {
                 "burst" => "burst = 20",
                 "over" => r#"over = "drop""#,
                 "ban" => r#"ban = "5m""#,
+                "count" => r#"count = "failures""#,
                 "windows" => r#"windows = ["5/60s", "6/300s", "10/1h", "30/24h"]"#,
                 "site_windows" => r#"site_windows = ["20/1h", "60/24h"]"#,
                 "suspend" => r#"suspend = "24h""#,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_common::{Class, Method};
 
 use super::{
-    Ceiling, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
+    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
     keys::{Kind, join, nearest, shown},
     problem::{Complaint, Report},
     section::{Named, Section, Span},
@@ -76,19 +76,90 @@ pub(super) fn ceiling(report: &mut Report<'_>, top: &Section<'_>) -> Ceiling {
 }
 
 /// What happens over a limit, of the words that it can be.
-fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over, suspends: bool) -> Over {
+fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over, by: By) -> Over {
     let words = [("drop", Over::Drop), ("warn", Over::Warn), ("ban", Over::Ban), ("suspend", Over::Suspend)];
     let chosen = section.choice(report, "over", &words).unwrap_or(otherwise);
     let remedy = match chosen {
         Over::Drop | Over::Warn => return chosen,
-        Over::Suspend if suspends => return chosen,
+        Over::Suspend if by == By::Windows => return chosen,
+        Over::Ban if by == By::Rate => return chosen,
         Over::Suspend => r#"write over = "drop" or over = "warn"; only a limit by windows suspends"#,
-        Over::Ban => r#"write over = "drop" or over = "warn""#,
+        Over::Ban if by == By::Windows => r#"write over = "suspend", or a limit by rate that bans"#,
+        Over::Ban => r#"write over = "drop" or over = "warn"; a trunk is never banned"#,
     };
     if let Some(span) = section.span("over") {
         let word = chosen.as_str();
-        let what = if chosen == Over::Ban { "is not supported by this version" } else { "is not for a rate" };
-        report.problem(&span, Complaint::new(format!("over = {word:?} {what}"), remedy));
+        report.problem(&span, Complaint::new(format!("over = {word:?} is not for {}", by.as_str()), remedy));
+    }
+    chosen
+}
+
+/// What counts, by which follows what can happen over it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Rate,
+    Windows,
+    Trunk,
+}
+
+impl By {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "a rate",
+            Self::Windows => "windows",
+            Self::Trunk => "a trunk",
+        }
+    }
+}
+
+/// How long a ban lasts at first; design and RFC know no figure: fail2ban's default of ten minutes, halved, since it doubles.
+const BAN: Duration = Duration::from_secs(300);
+/// How long it can last.
+const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the first ban of a source lasts, where the limit bans; and that it counts what one source does.
+fn ban(report: &mut Report<'_>, section: &Section<'_>, over: Over, key: LimitKey) -> Option<Duration> {
+    let written = section.parsed(report, "ban", values::duration);
+    let span = section.span("ban");
+    if over != Over::Ban {
+        if let Some(span) = span {
+            report.warn(&span, Complaint::new("ban has no effect: this limit does not ban", "remove it"));
+        }
+        return None;
+    }
+    if key != LimitKey::Source {
+        let message = format!("over = \"ban\" bans a source, and key = {:?} counts several together", key.as_str());
+        let span = section.span("key").unwrap_or_default();
+        report.problem(&span, Complaint::new(message, r#"write key = "source", or over = "drop""#));
+    }
+    if let (Some(written), Some(span)) = (written, span)
+        && written > LONGEST_BAN
+    {
+        let message = "a ban lasts 24h at most, since an address has another owner tomorrow";
+        report.problem(&span, Complaint::new(message, r#"write ban = "5m": each is twice as long as the one before"#));
+    }
+    Some(written.unwrap_or(BAN))
+}
+
+/// What counts: requests, or those that the PBX refused.
+fn count(report: &mut Report<'_>, section: &Section<'_>, over: Over) -> Count {
+    let words = [("requests", Count::Requests), ("failures", Count::Failures)];
+    let chosen = section.choice(report, "count", &words).unwrap_or_default();
+    if chosen == Count::Requests {
+        return chosen;
+    }
+    for other in ["method", "class", "windows", "site_windows"] {
+        if let Some(span) = section.span(other) {
+            let message =
+                format!("{other} beside count = \"failures\", which counts answers of the PBX, whatever was asked");
+            report.problem(&span, Complaint::new(message, format!("remove {other}")));
+        }
+    }
+    if over != Over::Ban {
+        let span = section.span("over").or_else(|| section.span("count")).unwrap_or_default();
+        let message =
+            "count = \"failures\" stops nothing unless it bans: the requests have passed when the PBX refuses them";
+        report.problem(&span, Complaint::new(message, r#"write over = "ban""#));
     }
     chosen
 }
@@ -123,7 +194,7 @@ pub(super) fn trunks(
             sources: sources.iter().map(|(_, network)| *network).collect(),
             interface: interface.map(|(_, name)| name.to_owned()),
             rate: rate(report, section, "rate", 1),
-            over: over(report, section, Over::Warn, false),
+            over: over(report, section, Over::Warn, By::Trunk),
             name,
         };
         if let (None, Some(span)) = (section.span("rate"), section.span("over")) {
@@ -195,12 +266,10 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             let message = format!("{} makes no call, so it has no class", method.as_str());
             report.problem(&span, Complaint::new(message, r#"remove class, or write method = "INVITE""#));
         }
-        let over = over(report, section, Over::Drop, by_windows);
-        let ban = section.parsed(report, "ban", values::duration);
-        if let (Some(span), true) = (section.span("ban"), over != Over::Ban) {
-            report.warn(&span, Complaint::new("ban has no effect: this limit does not ban", "remove it"));
-        }
+        let over = over(report, section, Over::Drop, if by_windows { By::Windows } else { By::Rate });
         let key = key.unwrap_or(LimitKey::Source);
+        let ban = ban(report, section, over, key);
+        let count = count(report, section, over);
         let [windows, site_windows] = ["windows", "site_windows"].map(|it| windows::list(report, section, it));
         let rate = if by_windows {
             windows::alone(report, section, key, method);
@@ -211,7 +280,8 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
         };
         let suspend = windows::suspension(report, section, over, class);
         let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
-        let limit = Limit { name, key, method, class, rate, windows, site_windows, over, suspend, ban, schedule };
+        let limit =
+            Limit { name, key, method, class, count, rate, windows, site_windows, over, suspend, ban, schedule };
         out.push((named.span, limit));
     }
     out

@@ -333,6 +333,9 @@ pub struct Limit {
     /// Only this class.
     #[serde(with = "named")]
     pub class: Option<Class>,
+    /// What counts.
+    #[serde(default)]
+    pub count: Count,
     /// Sustained rate and burst; `None` for a limit by windows.
     pub rate: Option<Rate>,
     /// So many calls in any stretch of so long; all hold at once.
@@ -350,6 +353,26 @@ pub struct Limit {
     pub ban: Option<Duration>,
     /// The schedule by which it holds; `None` for always.
     pub schedule: Option<String>,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Count {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Requests that the PBX refused: credentials that do not hold, numbers that are none.
+    Failures,
+}
+
+impl Count {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Failures => "failures",
+        }
+    }
 }
 
 /// What shares one allowance.

@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gateway_common::{
     Class,
-    limit::{CellKey, FLOOR_CELL, line_digest, name_hash, window::Ring},
+    limit::{
+        CellKey, FLOOR_CELL, Table, line_digest, name_hash,
+        window::{LONGEST_BAN, Ring},
+    },
     policy::image::Key,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -80,6 +83,10 @@ impl<'c> Named<'c> {
         self.key.limit == FLOOR_CELL
     }
 
+    fn is_ban(&self) -> bool {
+        self.key.table() == Table::Bans
+    }
+
     fn is_of_site(&self) -> bool {
         matches!(self.kind(), Some(Key::All | Key::Site))
     }
@@ -106,6 +113,9 @@ impl<'c> Named<'c> {
     pub(super) fn what(&self) -> String {
         if let Some((order, _)) = self.order {
             return format!("{} ({})", order.action(), order.scope);
+        }
+        if self.is_ban() {
+            return format!("SIP of {}", source(self.key.value));
         }
         let calls = self.class().map_or_else(|| "calls".to_owned(), |class| format!("{} calls", class.as_str()));
         match self.kind() {
@@ -143,6 +153,18 @@ impl<'c> Named<'c> {
     pub(super) fn suspension(&self, ring: &Ring, clocks: Clocks, mode: Mode) -> String {
         let (since, until) = (clocks.wall_of(ring.since), clocks.wall_of(ring.until));
         let shown = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        if self.is_ban() {
+            let would = if mode == Mode::Monitor { "would be banned in enforce mode" } else { "is banned" };
+            return format!(
+                "{} {would} from the SIP ports since {} until {}, for the {} time within a day: over {}; `tollgate resume {}` lifts it",
+                source(self.key.value),
+                shown(since),
+                shown(until),
+                ordinal(ring.admitted),
+                self.banned_by(ring),
+                self.word()
+            );
+        }
         let stops = if mode == Mode::Monitor && !self.is_of_floor() {
             "would be suspended in enforce mode"
         } else {
@@ -167,6 +189,15 @@ impl<'c> Named<'c> {
         )
     }
 
+    /// The limit that a ban is for.
+    fn banned_by(&self, ring: &Ring) -> String {
+        let limit = self.config.limits.iter().find(|limit| u64::from(name_hash(limit.name.as_bytes())) == ring.used);
+        limit.map_or_else(
+            || "a limit that the policy no longer has".to_owned(),
+            |limit| format!("[limit.{}]", limit.name),
+        )
+    }
+
     /// The word that lifts a suspension: the country, where the floor stopped all because of one.
     fn lift(&self, ring: &Ring) -> String {
         match Site::code(ring.cause) {
@@ -177,6 +208,9 @@ impl<'c> Named<'c> {
 
     /// Whether no window of its limit holds a call any more.
     pub(super) fn is_idle(&self, ring: &Ring, now: u64) -> bool {
+        if self.is_ban() {
+            return now.saturating_sub(ring.until) > LONGEST_BAN;
+        }
         self.windows().iter().all(|window| ring.level(raw(window), now) == 0)
     }
 
@@ -215,6 +249,7 @@ impl<'c> Named<'c> {
     pub(super) fn view(&self, ring: &Ring, clocks: Clocks) -> ListView {
         let suspended = clocks.kernel < ring.until;
         let kind = match self.kind() {
+            _ if self.is_ban() => "ban",
             Some(Key::Source | Key::SourceCountry) => "source",
             Some(Key::Network) => "network",
             Some(Key::Line) => "line",
@@ -226,10 +261,20 @@ impl<'c> Named<'c> {
         ListView {
             kind: kind.into(),
             value: self.what(),
-            action: if suspended { "suspended" } else { "counted" }.into(),
+            action: match (suspended, self.is_ban()) {
+                (true, true) => "banned",
+                (false, true) => "free",
+                (true, false) => "suspended",
+                (false, false) => "counted",
+            }
+            .into(),
             profile: None,
-            origin: self.origin(),
-            reason: suspended.then(|| format!("{} calls refused, {}", ring.refused, Site::name(ring.cause))),
+            origin: if self.is_ban() { self.banned_by(ring) } else { self.origin() },
+            reason: match (suspended, self.is_ban()) {
+                (_, true) => Some(format!("the {} ban within a day", ordinal(ring.admitted))),
+                (true, false) => Some(format!("{} calls refused, {}", ring.refused, Site::name(ring.cause))),
+                (false, false) => None,
+            },
             since: suspended.then(|| clocks.wall_of(ring.since)),
             expires: suspended.then(|| clocks.wall_of(ring.until)),
             schedule: None,
@@ -240,6 +285,15 @@ impl<'c> Named<'c> {
                 None => format!("tollgate resume {}", self.lift(ring)),
             }),
         }
+    }
+}
+
+fn ordinal(n: u64) -> String {
+    match n {
+        0 | 1 => "first".to_owned(),
+        2 => "second".to_owned(),
+        3 => "third".to_owned(),
+        n => format!("{n}th"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use gateway_common::{
     Reason, Verdict,
     judged::Who,
-    limit::{CellKey, FLOOR_CELL, window::Ring},
+    limit::{CellKey, FLOOR_CELL, Table, window::Ring},
     policy::image::Key,
 };
 use jiff::Timestamp;
@@ -27,6 +27,8 @@ use crate::{
 
 /// Cells of lines, sources and networks that the kernel has room for; half of them full, idle ones are removed.
 const ROOM: usize = 16_384;
+/// The same for bans.
+const ROOM_OF_BANS: usize = 4_096;
 
 /// What the daemon knows of the cells.
 #[derive(Default)]
@@ -52,6 +54,7 @@ impl Standing {
                 | Reason::SiteLimit
                 | Reason::DestinationLimit
         );
+        self.due |= event.reason == Reason::Banned;
         self.due |= limited && event.who != Who::Unproved && event.verdict != Verdict::Pass;
     }
 }
@@ -116,8 +119,9 @@ impl Core {
         if counters.uncounted > self.standing.uncounted {
             let more = counters.uncounted - self.standing.uncounted;
             let told = format!(
-                "{more} calls were not counted by limits: all {ROOM} cells of lines, sources and networks are taken. \
-                 `tollgate list lines` shows whose; the windows of the site hold all the same"
+                "{more} calls were not counted by limits, or sources not banned: all {ROOM} cells of lines, sources and \
+                 networks are taken, or all {ROOM_OF_BANS} of bans. `tollgate list lines` shows whose; the windows of the site, \
+                 and limits that drop, hold all the same"
             );
             tracing::error!("{told}");
             self.keep(ChangeKind::Uncounted, told, None);
@@ -127,11 +131,14 @@ impl Core {
 
     /// Removes cells of which no window holds a call any more, once half the room is taken.
     fn make_room(&mut self, cells: &[(CellKey, Ring)], clocks: Clocks) {
-        let taken = cells.iter().filter(|(key, _)| !key.is_shared()).count();
-        if taken < ROOM / 2 {
-            return;
-        }
-        for (key, ring) in cells.iter().filter(|(key, _)| !key.is_shared()) {
+        let taken = cells.iter().filter(|(key, _)| key.table() == Table::Own).count();
+        let banned = cells.iter().filter(|(key, _)| key.table() == Table::Bans).count();
+        let crowded = |table| match table {
+            Table::Own => taken >= ROOM / 2,
+            Table::Bans => banned >= ROOM_OF_BANS / 2,
+            Table::Shared => false,
+        };
+        for (key, ring) in cells.iter().filter(|(key, _)| crowded(key.table())) {
             let idle = clocks.kernel >= ring.until
                 && Named::of(&self.config, &self.in_force, key).is_idle(ring, clocks.kernel);
             if !idle {

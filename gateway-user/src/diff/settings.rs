@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use super::Change;
-use crate::config::{Ceiling, Config, Import, Interface, Limit, Network, Profile, Rate, Schedule, Sip, Site, Trunk};
+use crate::config::{
+    Ceiling, Config, Count, Import, Interface, Limit, Network, Profile, Rate, Schedule, Sip, Site, Trunk,
+};
 
 /// The settings of one part: key and value, `None` where there is none.
 type Facts = Vec<(&'static str, Option<String>)>;
@@ -133,6 +135,7 @@ fn limit(it: &Limit) -> Facts {
         ("key", Some(it.key.as_str().to_owned())),
         ("method", it.method.map(|method| method.as_str().to_owned())),
         ("class", it.class.map(|class| class.as_str().to_owned())),
+        ("count", (it.count != Count::Requests).then(|| it.count.as_str().to_owned())),
         ("rate", it.rate.as_ref().map(ToString::to_string)),
         ("windows", list(&it.windows)),
         ("site_windows", list(&it.site_windows)),

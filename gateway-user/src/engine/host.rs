@@ -38,6 +38,9 @@ struct State {
     /// Calls of sources that the site vouches for, and of others.
     calls: [HashMap<Digest, Call>; 2],
     known: HashMap<Addr, u64>,
+    /// What answers gave to which source, and until when sources are present.
+    given: HashMap<Digest, u64>,
+    present: HashMap<u64, u64>,
     site: Site,
 }
 
@@ -220,6 +223,26 @@ impl Env for HostEnv<'_> {
 
     fn know(&mut self, source: Addr, until: u64) {
         self.state.known.insert(source, until);
+    }
+
+    fn given(&self, what: Digest) -> u64 {
+        self.state.given.get(&what).copied().unwrap_or(0)
+    }
+
+    fn give(&mut self, what: Digest, source: u64) {
+        self.state.given.insert(what, source);
+    }
+
+    fn present_until(&self, source: u64) -> u64 {
+        self.state.present.get(&source).copied().unwrap_or(0)
+    }
+
+    fn note_present(&mut self, source: u64, until: u64) {
+        self.state.present.insert(source, until);
+    }
+
+    fn is_banned(&self, source: u64, now: u64) -> bool {
+        self.state.rings.get(&CellKey::of_ban(source)).is_some_and(|ring| now < ring.until)
     }
 
     fn dialog(&mut self) -> &mut Dialog {

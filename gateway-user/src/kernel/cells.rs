@@ -6,7 +6,7 @@ use aya::{
     maps::{HashMap, MapData, MapError},
 };
 use gateway_common::limit::{
-    CellKey,
+    CellKey, Table,
     window::{CALLS, RING, Ring},
 };
 
@@ -16,15 +16,17 @@ pub(super) const CELL: usize = 8 + RING;
 pub(super) const WINDOWS: &str = "WINDOWS";
 /// The map of the site and of countries.
 pub(super) const SHARED: &str = "SHARED";
+/// The map of bans.
+pub(super) const BANS: &str = "BANS";
 /// BPF_F_LOCK: a cell is read and written under its lock.
 const LOCK: u64 = 4;
 
 type Map<M> = HashMap<M, [u8; 16], [u8; CELL]>;
 
-/// Every cell of both maps.
+/// Every cell.
 pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, Ring)>> {
     let mut found = Vec::new();
-    for name in [WINDOWS, SHARED] {
+    for name in [WINDOWS, SHARED, BANS] {
         let map = ebpf.map(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
         let map: Map<&MapData> = map.try_into()?;
         for key in map.keys() {
@@ -42,7 +44,11 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, Ring)>> {
 
 /// Writes a cell, or removes it; one that is away already is none that could not be removed.
 pub(super) fn write(ebpf: &mut Ebpf, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
-    let name = if key.is_shared() { SHARED } else { WINDOWS };
+    let name = match key.table() {
+        Table::Own => WINDOWS,
+        Table::Shared => SHARED,
+        Table::Bans => BANS,
+    };
     let map = ebpf.map_mut(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
     let mut map: Map<&mut MapData> = map.try_into()?;
     let key = octets_of(key);

@@ -15,11 +15,14 @@ static TRACING: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/tollgate-trace.bpfel.o"));
 
 /// The maps that outlive a program: the state of the filter.
-pub(super) const KEPT: [&str; 13] = [
+pub(super) const KEPT: [&str; 16] = [
     "POLICY",
     "LIMITS",
     "WINDOWS",
     "SHARED",
+    "BANS",
+    "GIVEN",
+    "PRESENT",
     "CALLS",
     "CALLS_OTHER",
     "KNOWN",

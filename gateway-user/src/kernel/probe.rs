@@ -18,7 +18,7 @@ use gateway_common::{
 };
 
 use super::{
-    cells::{CELL, SHARED, WINDOWS},
+    cells::{BANS, CELL, SHARED, WINDOWS},
     counters,
     image::{Prepared, Slot},
     load, object,
@@ -131,11 +131,13 @@ impl Probe {
             return Ok(());
         }
         self.empty::<[u8; 16], u64>("LIMITS")?;
-        for name in [WINDOWS, SHARED] {
+        for name in [WINDOWS, SHARED, BANS] {
             self.empty::<[u8; 16], [u8; CELL]>(name)?;
         }
         self.empty::<u64, [u8; CALL]>("CALLS")?;
         self.empty::<u64, [u8; CALL]>("CALLS_OTHER")?;
+        self.empty::<u64, u64>("GIVEN")?;
+        self.empty::<u64, u64>("PRESENT")?;
         self.empty::<[u8; 16], u64>("KNOWN")?;
         self.blank("SITE", [0u8; size_of::<Site>()])?;
         self.blank("HINTS_MAP", [0u64; HINTS as usize / 64])?;

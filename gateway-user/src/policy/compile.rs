@@ -5,8 +5,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use gateway_common::{
     Class,
     policy::image::{
-        ACTIONS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE, FLOOR,
-        FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS,
+        ACTIONS, BANS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE,
+        FLOOR, FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS,
         PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY,
         TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
@@ -30,7 +30,7 @@ use super::{
     sources, trie,
 };
 use crate::{
-    config::{Config, Mode, Profile, TcpPolicy},
+    config::{Config, Mode, Over, Profile, TcpPolicy},
     daemon::{ActiveOrder, OrderRule},
     numbering,
     orders::Scope,
@@ -336,6 +336,7 @@ fn switches(config: &Config, orders: &[ActiveOrder]) -> u64 {
         (config.sip.tcp == TcpPolicy::Deny, TCP_DENY),
         (config.sip.tcp == TcpPolicy::Pass, TCP_PASS),
         (orders.iter().any(|order| order.rule == OrderRule::Shield), SHIELD),
+        (config.limits.iter().any(|limit| limit.over == Over::Ban), BANS),
     ]
     .into_iter()
     .fold(0, |all, (on, switch)| if on { all | switch } else { all })

@@ -4,12 +4,12 @@ use std::{collections::HashMap, time::Duration};
 
 use gateway_common::{
     limit::{gcra, name_hash, window},
-    policy::image::{Key, LIMIT_CELLS, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS},
+    policy::image::{FAILURE, Key, LIMIT_CELLS, OVER_BAN, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS},
 };
 
 use super::cells::{Cells, Full};
 use crate::{
-    config::{Config, LimitKey, Over, Profile, Rate, Role, Trunk, Window},
+    config::{Config, Count, LimitKey, Over, Profile, Rate, Role, Trunk, Window},
     daemon::ActiveOrder,
 };
 
@@ -65,17 +65,21 @@ fn trunk_name(trunk: &Trunk) -> String {
 pub(super) fn put_limits(cells: &mut Cells, config: &Config, orders: &[ActiveOrder]) -> Result<u32, Full> {
     let mut out = Vec::with_capacity(config.limits.len() * LIMIT_CELLS as usize);
     for limit in &config.limits {
-        let method = limit.method.map_or(0, |method| method as u64);
+        let method = match limit.count {
+            Count::Requests => limit.method.map_or(0, |method| method as u64),
+            Count::Failures => u64::from(FAILURE),
+        };
         let class = limit.class.map_or(0, |class| class as u64 + 1);
         let over = match limit.over {
             Over::Warn => OVER_WARN,
             Over::Suspend => OVER_SUSPEND,
-            Over::Drop | Over::Ban => OVER_DROP,
+            Over::Ban => OVER_BAN,
+            Over::Drop => OVER_DROP,
         };
         let name = u64::from(name_hash(limit.name.as_bytes()));
         let [interval, tolerance] = limit.rate.as_ref().map_or([0; 2], parameters);
         out.extend([name | (kind(limit.key) as u64) << 32 | method << 40 | class << 48 | over << 56]);
-        out.extend([interval, tolerance, limit.suspend.map_or(0, nanoseconds)]);
+        out.extend([interval, tolerance, limit.suspend.or(limit.ban).map_or(0, nanoseconds)]);
         out.extend(windows(&limit.windows));
         out.extend(windows(&limit.site_windows));
     }

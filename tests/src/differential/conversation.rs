@@ -122,7 +122,12 @@ impl Call {
                     "200 OK",
                     "200 OK",
                     "401 Unauthorized",
+                    "401 Unauthorized",
                     "407 Proxy Authentication Required",
+                    "403 Forbidden",
+                    "404 Not Found",
+                    "484 Address Incomplete",
+                    "481 Call Does Not Exist",
                     "486 Busy Here",
                     "603 Decline",
                     "700 No",
@@ -151,7 +156,12 @@ impl Call {
             format!("{method} {uri} SIP/2.0\r\n{head}CSeq: 1 {method}\r\nContact: <sip:c{}@a>\r\n", self.line);
         if credentials {
             let name = chance.pick(&["Authorization", "Proxy-Authorization", "AUTHORIZATION "]);
-            let _ = write!(text, "{name}: Digest realm=\"a, username=b\", username=\"{}\", uri=\"x\"\r\n", self.line);
+            let _ = write!(
+                text,
+                "{name}: Digest realm=\"a, username=b\", username=\"{}\", nonce={}, uri=\"x\"\r\n",
+                self.line,
+                self.nonce(chance)
+            );
         }
         text.push_str("\r\n");
         text.into_bytes()
@@ -180,6 +190,15 @@ impl Call {
         }
         let head = self.head(chance, self.from_tag, Some(self.to_tag));
         let cseq = if chance.one_in(30) { "1" } else { method };
-        format!("SIP/2.0 {status}\r\n{head}CSeq: 1 {cseq}\r\nm: <sip:callee@b>\r\n\r\n").into_bytes()
+        let challenge = chance.pick(&["WWW-Authenticate", "proxy-authenticate", "WWW-Authenticat"]);
+        let challenge = format!("{challenge}: Digest realm=\"nonce=1\", nonce={}\r\n", self.nonce(chance));
+        let challenge = if status.starts_with("40") { challenge } else { String::new() };
+        format!("SIP/2.0 {status}\r\n{head}CSeq: 1 {cseq}\r\n{challenge}m: <sip:callee@b>\r\n\r\n").into_bytes()
+    }
+
+    /// The nonce of this call, or of somebody else's, as it may be written.
+    fn nonce(&self, chance: &mut Chance) -> String {
+        let nonce = if chance.one_in(8) { chance.draw() % 20 } else { self.id };
+        if chance.one_in(4) { format!("n{nonce}") } else { format!("\"n{nonce}\"") }
     }
 }

@@ -85,7 +85,7 @@ const CASES: &[Case] = &[
     ("[trunk.t]\nsources = [\"0.0.0.0/0\"]", 2, "would make every source a trunk", "your provider"),
     ("[interface.eth0]\n[trunk.t]\nsources = [\"192.0.2.1\"]\ninterface = \"eth9\"", 4, "interface \"eth9\" is not in this file", "\"eth0\""),
     ("[trunk.t]\nsources = [\"192.0.2.1\"]\nover = \"drop\"", 3, "over without rate", "rate = \"50/s\""),
-    ("[trunk.t]\nsources = [\"192.0.2.1\"]\nrate = \"1/s\"\nover = \"suspend\"", 4, "is not for a rate", "over = \"drop\""),
+    ("[trunk.t]\nsources = [\"192.0.2.1\"]\nrate = \"1/s\"\nover = \"suspend\"", 4, "is not for a trunk", "over = \"drop\""),
     ("[trunk.a]\nsources = [\"192.0.2.1\"]\n[trunk.b]\nsources = [\"192.0.2.1\"]", 4, "already belongs to trunk.a", "remove"),
     // Rates.
     ("[ceiling]\nunproved = \"50\"", 2, "\"50\" is no rate", "\"10/s\""),

@@ -1,0 +1,50 @@
+//! What answers of the PBX gave to which source outside, and who has shown that it received it.
+
+use aya_ebpf::{btf_maps::LruHashMap, macros::btf_map};
+
+/// The source that a tag or nonce was given to: 32,768 of about 80 octets, 2.6 MB. What was given longest ago goes first: then
+/// a source shows its presence with the next answer.
+#[btf_map]
+pub(crate) static GIVEN: LruHashMap<u64, u64, 32_768> = LruHashMap::new();
+
+/// Until when sources are present: 16,384 of about 80 octets, 1.3 MB. Only who has received an answer comes in.
+#[btf_map]
+pub(crate) static PRESENT: LruHashMap<u64, u64, 16_384> = LruHashMap::new();
+
+/// The value of a key, 0 where there is none.
+#[inline(always)]
+fn value<const MOST: usize>(map: &LruHashMap<u64, u64, MOST>, key: u64) -> u64 {
+    match map.get_ptr_mut(&key) {
+        // SAFETY: the map gave the pointer; an aligned word is read whole.
+        Some(value) => unsafe { core::ptr::read_volatile(value) },
+        None => 0,
+    }
+}
+
+/// To which source something was given.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_given(what: u64) -> u64 {
+    value(&GIVEN, what)
+}
+
+/// Notes to which source something was given.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_give(what: u64, source: u64) -> u64 {
+    GIVEN.insert(&what, source, 0).is_ok() as u64
+}
+
+/// Until when a source is present.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_present_until(source: u64) -> u64 {
+    value(&PRESENT, source)
+}
+
+/// Notes that a source is present.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_note_present(source: u64, until: u64) -> u64 {
+    PRESENT.insert(&source, until, 0).is_ok() as u64
+}
