@@ -158,6 +158,7 @@ fn generated_frames_are_judged_alike() {
         Reason::Order,
         Reason::Shield,
         Reason::Suspended,
+        Reason::Banned,
         Reason::DestinationLimit,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
