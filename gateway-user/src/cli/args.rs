@@ -143,6 +143,7 @@ Without a daemon and without --config, the built-in example policy answers.")]
 Examples:
   tollgate why --last                                the last call that was stopped or let through
   tollgate why --from 192.0.2.20 --at 14:10          what happened to this telephone around ten past two
+  tollgate why --line 203 --at 14:10                 the same, by the extension, wherever it was
   tollgate why --number 010232761234567 --since 7d   a number as it is dialled, or with its plus
   tollgate why --json | jq 'select(.verdict == \"drop\") | .rule'
 Numbers are kept masked, so those that share country, two digits and length are shown together.
@@ -365,6 +366,9 @@ pub struct WhyArgs {
     /// Only calls to this number, as it is dialled or with its plus
     #[arg(long, value_name = "NUMBER")]
     pub number: Option<String>,
+    /// Only calls of this line: 203, or # and the digits that `list lines` shows
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<String>,
     /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (local), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = when::past_now, conflicts_with_all = ["last", "since"])]
     pub at: Option<jiff::Timestamp>,

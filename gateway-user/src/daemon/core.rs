@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
     former::{self, Former},
-    listing, past,
+    held, listing, past,
     standing::Standing,
     used::{self, Used},
 };
@@ -362,13 +362,18 @@ impl Core {
 
     /// Hands the events that wait in the kernel to the followers.
     pub fn drain_events(&mut self) {
+        // Those that tell what a limit held: their cells are read once the gateway is free.
+        let mut limited = Vec::new();
         let (followers, recent, standing) = (&self.followers, &mut self.recent, &mut self.standing);
         let (journal, notifier) = (&self.journal, &self.notifier);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
             notifier.count(&event);
-            standing.note(&event);
-            journal.note(event);
+            if standing.note(&event) && limited.len() < held::MOST {
+                limited.push(event);
+            } else {
+                journal.note(event);
+            }
             let Some(line) = line else { return };
             if recent.len() == RECENT_EVENTS {
                 recent.pop_front();
@@ -379,6 +384,7 @@ impl Core {
                 let _ = followers.send(line);
             }
         });
+        self.note_limited(limited);
         self.watch_if_due();
     }
 

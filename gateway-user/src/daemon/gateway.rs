@@ -12,6 +12,7 @@ use gateway_common::{
     limit::{CellKey, window::Ring},
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::mask::MaskedNumber;
 use crate::{
@@ -40,6 +41,9 @@ pub trait Gateway {
 
     /// Every cell of limits by windows.
     fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>>;
+
+    /// One cell of a limit by windows; `None` where nothing was counted under that key.
+    fn cell(&self, key: &CellKey) -> anyhow::Result<Option<Ring>>;
 
     /// Writes a cell, or removes it.
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()>;
@@ -282,6 +286,34 @@ pub struct Event {
     pub policy: Option<Arc<str>>,
     /// What decided; `None` where the policy is not known any more.
     pub decided: Option<Decided>,
+    /// The digest of the line; see [`gateway_common::limit::line_digest`]. 0 where there is none.
+    pub line: u64,
+    /// When the packet arrived, by the clock that cells run on, to a tick of the kernel.
+    pub clock: u64,
+    /// What was full or suspended then, where a limit or the floor refused the call.
+    pub held: Vec<Held>,
+}
+
+/// A cell that refused a call, as it was when the call came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Whose cell it is: `[limit.NAME]`, or `the floor`.
+    pub limit: String,
+    /// What it counts.
+    pub counts: String,
+    /// How full each of its windows was, in words.
+    pub windows: Vec<String>,
+    /// Since when it was suspended; `None` if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The word that `tollgate resume` takes for it.
+    pub resume: String,
+    /// How many milliseconds behind the call the cell was read. It remembers the times of its calls, so what is told is of
+    /// the time of the call all the same.
+    pub read_after_ms: u64,
 }
 
 /// What decided about a packet, in the words of the policy that was in force then.

@@ -6,6 +6,7 @@ mod core;
 mod former;
 mod gateway;
 mod guard;
+mod held;
 mod listing;
 mod mask;
 mod past;
@@ -16,10 +17,11 @@ mod switch;
 mod used;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
+pub(crate) use cell::line_word;
 pub use former::forget as forget_former;
 pub use gateway::{
     ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation, Gateway,
-    InterfaceState, LinkState, OrderRule, SiteState,
+    Held, InterfaceState, LinkState, OrderRule, SiteState,
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

@@ -40,6 +40,18 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, Ring)>> {
     Ok(found)
 }
 
+/// One cell.
+pub(super) fn read_one(ebpf: &Ebpf, key: &CellKey) -> Result<Option<Ring>> {
+    let name = if key.is_shared() { SHARED } else { WINDOWS };
+    let map = ebpf.map(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+    let map: Map<&MapData> = map.try_into()?;
+    match map.get(&octets_of(key), LOCK) {
+        Ok(cell) => Ok(ring(&cell)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error).context("cannot read a cell of a limit"),
+    }
+}
+
 /// Writes a cell, or removes it; one that is away already is none that could not be removed.
 pub(super) fn write(ebpf: &mut Ebpf, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
     let name = if key.is_shared() { SHARED } else { WINDOWS };

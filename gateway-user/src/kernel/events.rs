@@ -112,6 +112,9 @@ pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Ro
         generation: judged.generation.into(),
         policy: None,
         decided: None,
+        line: judged.line,
+        clock: judged.time,
+        held: Vec::new(),
     }
 }
 

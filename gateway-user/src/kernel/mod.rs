@@ -324,6 +324,10 @@ impl Gateway for Kernel {
         cells::read(&self.ebpf)
     }
 
+    fn cell(&self, key: &CellKey) -> Result<Option<Ring>> {
+        cells::read_one(&self.ebpf, key)
+    }
+
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
         cells::write(&mut self.ebpf, key, ring)
     }

@@ -50,7 +50,7 @@ pub fn explain(
             }
         }
     }
-    let frame = replay::invite(from, &uri)?;
+    let frame = replay::invite(from, "", &uri)?;
     let judged = HostEngine::new(image).judge(&frame, Side::Wan, 0, 1_000_000_000);
     let Some(profile) = profile_of(config, from) else { anyhow::bail!("the policy has no profile") };
     let dialled = String::from_utf8_lossy(judged.dialled()).into_owned();

@@ -5,6 +5,7 @@ mod answers;
 mod automaton;
 mod base;
 mod cells;
+pub(crate) mod charged;
 mod compile;
 mod decided;
 mod explain;

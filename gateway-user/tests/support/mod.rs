@@ -145,6 +145,10 @@ impl Gateway for Fake {
         Ok(self.0.lock().unwrap().cells.iter().map(|(key, ring)| (*key, *ring)).collect())
     }
 
+    fn cell(&self, key: &CellKey) -> anyhow::Result<Option<Ring>> {
+        Ok(self.0.lock().unwrap().cells.get(key).copied())
+    }
+
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()> {
         let cells = &mut self.0.lock().unwrap().cells;
         match ring {
@@ -225,6 +229,9 @@ pub(crate) fn event() -> Event {
         generation: 1,
         policy: Some("5ea1".into()),
         decided: None,
+        line: 0,
+        clock: 0,
+        held: Vec::new(),
     }
 }
 
