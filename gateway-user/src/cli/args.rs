@@ -134,6 +134,7 @@ Examples:
 Examples:
   tollgate explain 010232761234567
   tollgate explain +442071838750 --from 192.0.2.10
+  tollgate explain 010442071838750 --line 203              how full its limits are, and what suspends it
   tollgate explain 'sip:110@pbx.example.net' --config new.toml
   tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
 Without a daemon and without --config, the built-in example policy answers.")]
@@ -525,6 +526,9 @@ pub struct ExplainArgs {
     /// The source of the call; its profile applies
     #[arg(long, value_name = "ADDR")]
     pub from: Option<IpAddr>,
+    /// The line that places it, a telephone of the site: 203. Shows how full its limits are
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<String>,
     /// When the call is placed, for schedules and orders: as of --until of `block`, or a time that has passed
     #[arg(long, value_name = "TIME", value_parser = when::at_now)]
     pub at: Option<jiff::Timestamp>,

@@ -89,6 +89,9 @@ pub enum Command {
         /// The source.
         #[serde(default)]
         from: Option<IpAddr>,
+        /// The line of a telephone of the site.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<String>,
         /// When; now, where it is left out.
         #[serde(default)]
         at: Option<Timestamp>,

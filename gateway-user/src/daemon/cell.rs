@@ -177,16 +177,37 @@ impl<'c> Named<'c> {
         // The clock of a record is coarse: the cell may have been written within the tick behind it.
         let then = at.saturating_add(TICK);
         let suspended = (1..=then).contains(&ring.since) && at < ring.until;
-        let mut windows: Vec<(bool, String)> = self.windows().iter().map(|it| level_then(ring, it, at, then)).collect();
-        if self.is_of_floor() && self.kind() == Some(Key::Country) && ring.used == 0 && ring.first != 0 {
-            let is_new = then.saturating_sub(ring.first) < u64::try_from(floor::NEW.as_nanos()).unwrap_or(u64::MAX);
-            let hours = floor::NEW.as_secs() / 3600;
-            windows.push((is_new, format!("{} of 1/{hours}h, since the country is new to the site", u8::from(is_new))));
-        }
+        let windows = self.levels(ring, at, then);
         if !suspended && !windows.iter().any(|(full, _)| *full) {
             return None;
         }
-        Some(Held {
+        Some(self.told(ring, at, clocks, windows, suspended))
+    }
+
+    fn levels(&self, ring: &Ring, at: u64, then: u64) -> Vec<(bool, String)> {
+        // The breaker counts nothing itself.
+        let latch = self.is_of_floor() && self.is_of_site();
+        let windows = if latch { &[][..] } else { self.windows() };
+        let mut told: Vec<(bool, String)> = windows.iter().map(|it| level_then(ring, it, at, then)).collect();
+        if self.is_of_floor() && self.is_hot() && ring.used == 0 {
+            let age = then.saturating_sub(ring.first);
+            let had = ring.first != 0 && u128::from(age) < floor::NEW.as_nanos();
+            if had || ring.first == 0 {
+                let hours = floor::NEW.as_secs() / 3600;
+                told.push((had, format!("{} of 1/{hours}h while the country is new to the site", u8::from(had))));
+            }
+        }
+        told
+    }
+
+    /// Whether it is of a country in which fraud ends up.
+    fn is_hot(&self) -> bool {
+        self.kind() == Some(Key::Country)
+            && Site::code(self.key.value).is_some_and(|code| floor::hot().any(|hot| hot == code))
+    }
+
+    fn told(&self, ring: &Ring, at: u64, clocks: Clocks, windows: Vec<(bool, String)>, suspended: bool) -> Held {
+        Held {
             limit: self.origin(),
             counts: self.what(),
             windows: windows.into_iter().map(|(_, told)| told).collect(),
@@ -194,7 +215,7 @@ impl<'c> Named<'c> {
             until: suspended.then(|| clocks.wall_of(ring.until)),
             resume: self.lift(ring),
             read_after_ms: clocks.kernel.saturating_sub(at) / 1_000_000,
-        })
+        }
     }
 
     /// Whether it refuses calls now, or would refuse the next one.
@@ -276,6 +297,13 @@ pub(super) fn lines(config: &Config, name: &str) -> Option<Vec<u64>> {
     let digest = u64::from_str_radix(digest, 16).ok()?;
     let of_cells = config.profiles.iter().map(|profile| limits::line_of(&profile.name, digest));
     Some(std::iter::once(digest).chain(of_cells).collect())
+}
+
+/// A cell as full as it is now.
+pub(crate) fn cell_level(config: &Config, key: &CellKey, ring: &Ring, wall: Timestamp, kernel: u64) -> Held {
+    let named = Named::of(config, key);
+    let levels = named.levels(ring, kernel, kernel);
+    named.told(ring, kernel, Clocks { wall, kernel }, levels, kernel < ring.until)
 }
 
 /// The word for a line, as `list lines` shows it and `resume` takes it.

@@ -206,9 +206,10 @@ impl Core {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
             }
             Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
-            Command::Explain { input, from, at } => {
-                self.explain(&input, from, at).map_err(refused).and_then(|found| reply(&ExplanationView::from(found)))
-            }
+            Command::Explain { input, from, line, at } => self
+                .explain(&input, from, line.as_deref(), at)
+                .map_err(refused)
+                .and_then(|found| reply(&ExplanationView::from(found))),
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
                 let recent: Vec<Arc<str>> = self.recent.iter().cloned().collect();
@@ -341,11 +342,22 @@ impl Core {
     }
 
     /// What would happen to a call now, or at another time by the orders and schedules that hold then.
-    fn explain(&self, input: &str, from: Option<IpAddr>, at: Option<Timestamp>) -> anyhow::Result<Explanation> {
-        let Some(at) = at else { return self.gateway.explain(input, from) };
+    fn explain(
+        &self,
+        input: &str,
+        from: Option<IpAddr>,
+        line: Option<&str>,
+        at: Option<Timestamp>,
+    ) -> anyhow::Result<Explanation> {
+        let line = line.map(|line| line.strip_prefix("line:").unwrap_or(line));
+        let Some(at) = at else { return self.gateway.explain(input, from, line) };
         let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
-        policy::explain(&config, &image, &orders, input, from)
+        // How full a limit is at another time nobody knows.
+        match line.map(|line| policy::OfLine { line, cells: &[], clock: self.gateway.clock(), now: at }) {
+            Some(of) => policy::explain_line(&config, &image, &orders, input, from, &of),
+            None => policy::explain(&config, &image, &orders, input, from),
+        }
     }
 
     /// When [`Core::tick`] has something to do.

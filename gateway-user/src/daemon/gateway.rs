@@ -3,7 +3,7 @@
 //! The kernel façade implements [`Gateway`]; tests implement it in memory. Everything here is plain data: the shapes
 //! that travel over the control socket are in `control::protocol`.
 
-use std::{net::IpAddr, os::fd::BorrowedFd, sync::Arc};
+use std::{fmt, net::IpAddr, os::fd::BorrowedFd, sync::Arc};
 
 use gateway_common::{
     Class, Method, Reason, Verdict,
@@ -64,8 +64,9 @@ pub trait Gateway {
     /// foreign numbers do not where international calls are off.
     fn self_test(&mut self) -> anyhow::Result<SelfTest>;
 
-    /// What would happen now to a call to `input` from `from`; without a source, from the default profile.
-    fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation>;
+    /// What would happen now to a call to `input` from `from`; without a source, from the default profile. With a line, a
+    /// telephone of the site places it, and limits are as full as they are.
+    fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>) -> anyhow::Result<Explanation>;
 
     /// Switches the kernel's debug traces.
     fn set_trace(&mut self, on: bool) -> anyhow::Result<()>;
@@ -294,7 +295,7 @@ pub struct Event {
     pub held: Vec<Held>,
 }
 
-/// A cell that refused a call, as it was when the call came.
+/// A cell of a limit by windows, as full as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Whose cell it is: `[limit.NAME]`, or `the floor`.
@@ -311,8 +312,8 @@ pub struct Held {
     pub until: Option<Timestamp>,
     /// The word that `tollgate resume` takes for it.
     pub resume: String,
-    /// How many milliseconds behind the call the cell was read. It remembers the times of its calls, so what is told is of
-    /// the time of the call all the same.
+    /// How many milliseconds behind that moment the cell was read. It remembers the times of its calls, so what is told is
+    /// of that moment all the same.
     pub read_after_ms: u64,
 }
 
@@ -352,6 +353,22 @@ pub struct Explanation {
     pub rule: Option<String>,
     /// Every step of the decision, in order.
     pub steps: Vec<ExplainStep>,
+    /// The cells that the call would be charged to, as full as they are now; only where a line was asked about.
+    pub charged: Vec<Held>,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.counts)?;
+        if !self.windows.is_empty() {
+            write!(f, ": {}", self.windows.join(", "))?;
+        }
+        match self.until {
+            Some(until) => write!(f, ", suspended until {until}; tollgate resume {} lifts it", self.resume),
+            None if self.windows.is_empty() => f.write_str(": not suspended"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One step of a decision.

@@ -17,7 +17,7 @@ mod switch;
 mod used;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
-pub(crate) use cell::line_word;
+pub(crate) use cell::{cell_level, line_word};
 pub use former::forget as forget_former;
 pub use gateway::{
     ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation, Gateway,

@@ -46,6 +46,11 @@ impl HostEngine {
         Self { image: image.cells, state: State::default() }
     }
 
+    /// Begins with a cell that remembers its calls.
+    pub(crate) fn set_ring(&mut self, key: CellKey, ring: &Ring) {
+        self.state.rings.insert(key, *ring);
+    }
+
     /// The cells that remember their calls, of those that were asked to.
     #[cfg(test)]
     pub(crate) fn rings(&self) -> impl Iterator<Item = (&CellKey, &Ring)> {

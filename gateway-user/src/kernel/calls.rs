@@ -18,8 +18,11 @@ use gateway_common::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use super::events::{Clocks, address, country};
-use crate::daemon::{CallState, SiteState};
+use super::events::{Clocks, country};
+use crate::{
+    daemon::{CallState, SiteState},
+    policy::charged::address,
+};
 
 const WORDS: usize = HINTS as usize / 64;
 /// Sources that the table of known ones has room for.

@@ -391,9 +391,12 @@ impl Gateway for Kernel {
         selftest::whole(&mut self.proof, &self.in_force.rules.config, &self.in_force.rules.orders)
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>) -> Result<Explanation> {
+    fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>) -> Result<Explanation> {
         let InForce { rules, image } = &self.in_force;
-        policy::explain(&rules.config, image, &rules.orders, input, from)
+        let Some(line) = line else { return policy::explain(&rules.config, image, &rules.orders, input, from) };
+        let cells = self.cells()?;
+        let asked = policy::OfLine { line, cells: &cells, clock: self.clock(), now: Timestamp::now() };
+        policy::explain_line(&rules.config, image, &rules.orders, input, from, &asked)
     }
 
     fn set_trace(&mut self, on: bool) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Which cells a call is charged to: what `judge::windows` does with an image, over the policy that it was compiled from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gateway_common::{
     Class, Method,
@@ -96,6 +96,14 @@ pub(crate) fn addr(address: IpAddr) -> Addr {
     match address.to_canonical() {
         IpAddr::V4(v4) => Addr::v4(v4.to_bits()),
         IpAddr::V6(v6) => Addr { hi: (v6.to_bits() >> 64) as u64, lo: v6.to_bits() as u64 },
+    }
+}
+
+/// An address of the kernel.
+pub(crate) fn address(addr: Addr) -> IpAddr {
+    match addr.as_v4() {
+        Some(v4) => Ipv4Addr::from_bits(v4).into(),
+        None => Ipv6Addr::from_bits(u128::from(addr.hi) << 64 | u128::from(addr.lo)).into(),
     }
 }
 

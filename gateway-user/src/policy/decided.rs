@@ -28,7 +28,14 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
         Class::Suspicious => suspected_by(&dialled, |digits| lists.number(config, profile, digits).is_some()),
         _ => judged.e164().map(char::from).collect(),
     };
-    let called = Called { class: judged.class(), dialled: &dialled, digits: &digits, profile, from: Some(from) };
+    let called = Called {
+        class: judged.class(),
+        dialled: &dialled,
+        digits: &digits,
+        profile,
+        from: Some(from),
+        line: judged.line,
+    };
     let switched_off = || {
         let order = called.switched_off(orders)?;
         Some((order.number, format!("order {}: {} ({})", order.number, order.action(), order.scope)))

@@ -160,7 +160,8 @@ mod tests {
             {
                 for code in ["", "0", "010", "+"] {
                     let dialled = format!("{code}{digits}");
-                    let called = Called { class: Class::International, dialled: &dialled, digits, profile, from: None };
+                    let called =
+                        Called { class: Class::International, dialled: &dialled, digits, profile, from: None, line: 0 };
                     let walked = called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_)));
                     assert_eq!(lists.number(&config, profile, digits), walked, "{digits} in {}", profile.name);
                     let walked = called.entry(|what| matches!(what, What::Dial(_)));

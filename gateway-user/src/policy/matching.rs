@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use gateway_common::Class;
+use gateway_common::{Class, limit::line_digest};
 
 use super::{leaves, say::Say};
 use crate::{
@@ -22,6 +22,8 @@ pub(super) struct Called<'a> {
     pub(super) digits: &'a str,
     pub(super) profile: &'a Profile,
     pub(super) from: Option<IpAddr>,
+    /// The digest of its line; 0 for none.
+    pub(super) line: u64,
 }
 
 /// What weighs between two that match: digits of the prefix, how narrow the scope is, block before allow.
@@ -118,7 +120,7 @@ impl Called<'_> {
             Scope::Site => true,
             Scope::Profile(name) => self.profile.name == *name,
             Scope::Source(network) => self.from.is_some_and(|from| network.contains(from)),
-            Scope::Line(_) => false,
+            Scope::Line(name) => self.line != 0 && self.line == line_digest(name.as_bytes()),
         }
     }
 }
@@ -131,7 +133,7 @@ fn heaviest<T>(found: impl Iterator<Item = (Weight, T)>) -> Option<(Weight, T)> 
 /// behind the first that fits.
 pub(super) fn suspected(profile: &Profile, dialled: &str) -> String {
     suspected_by(dialled, |digits| {
-        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None };
+        let called = Called { class: Class::Suspicious, dialled, digits, profile, from: None, line: 0 };
         called.entry(|what| matches!(what, What::Prefix(_) | What::Country(_))).is_some()
     })
 }

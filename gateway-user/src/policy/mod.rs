@@ -26,7 +26,7 @@ mod trie;
 pub(crate) use answers::Answers;
 pub use compile::{CompileErrors, Compiler, PolicyImage, compile};
 pub use decided::decided;
-pub use explain::explain;
+pub use explain::{OfLine, explain, explain_line};
 pub use lists::Lists;
 pub(crate) use matching::profile_of;
 pub(crate) use off::leaves;

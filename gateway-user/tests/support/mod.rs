@@ -180,7 +180,7 @@ impl Gateway for Fake {
         None
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation> {
+    fn explain(&self, input: &str, from: Option<IpAddr>, _: Option<&str>) -> anyhow::Result<Explanation> {
         Ok(Explanation {
             input: input.into(),
             profile: if from.is_some() { "lobby".into() } else { "default".into() },
@@ -192,6 +192,7 @@ impl Gateway for Fake {
             reason: Reason::BlockedCountry,
             rule: Some("tollgate.toml:12".into()),
             steps: vec![ExplainStep { name: "policy".into(), finding: "SL is blocked".into(), decides: true }],
+            charged: Vec::new(),
         })
     }
 
