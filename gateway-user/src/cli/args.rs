@@ -157,6 +157,8 @@ Examples:
   tollgate report --since 7d --json
   tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it")]
     Report(ReportArgs),
+    /// What the site calls abroad, and limits from that as a diff of the policy file; changes nothing
+    Suggest(super::suggest::SuggestArgs),
     /// What a policy decides about captured packets or SIP messages; touches no interface
     #[command(after_help = "\
 Examples:

@@ -20,6 +20,7 @@ mod report;
 mod resume;
 pub mod run;
 mod status;
+pub mod suggest;
 mod switch;
 mod trace;
 mod undo;
@@ -82,6 +83,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, places, out),
         Command::Why(args) => why::run(args, places, out),
         Command::Report(args) => report::run(*args, places, out),
+        Command::Suggest(args) => suggest::run(args, places, out),
         Command::Replay(args) => replay::run(args, out),
         Command::Reload(args) => reload::run(*args, places, out),
         Command::Confirm(args) => reload::confirm(*args, places, out),

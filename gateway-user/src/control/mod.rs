@@ -6,6 +6,7 @@ pub mod past;
 mod peer;
 pub mod protocol;
 mod server;
+pub mod suggest;
 pub mod views;
 
 pub use listener::{ListenError, Listener};

@@ -113,6 +113,12 @@ pub enum Command {
         /// Since then.
         since: Timestamp,
     },
+    /// Windows for calls abroad, from what the site called.
+    Suggest {
+        /// Since then; as far as the journal goes, where it is left out.
+        #[serde(default)]
+        since: Option<Timestamp>,
+    },
     /// What was stopped, without any number: streams.
     Incidents {
         /// Since then.

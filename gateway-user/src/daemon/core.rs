@@ -187,6 +187,7 @@ impl Core {
             }
             Command::Why(question) => return (self.why(&question), flow),
             Command::Report { since } => return (self.report(since), flow),
+            Command::Suggest { since } => return (self.suggest(since), flow),
             Command::Incidents { since } => return (self.incidents(since), flow),
             Command::Block(order) if order.dry_run => return (self.rehearse(order.block(), &order), flow),
             Command::Allow(order) if order.dry_run => return (self.rehearse(OrderRule::Allow, &order), flow),

@@ -13,6 +13,7 @@ mod past;
 mod reload;
 mod run;
 mod standing;
+mod suggest;
 mod switch;
 mod used;
 

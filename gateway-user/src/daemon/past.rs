@@ -182,7 +182,7 @@ impl Core {
     }
 
     /// From then, or the oldest record, until then, or now.
-    fn span(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> RangeInclusive<Timestamp> {
+    pub(super) fn span(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> RangeInclusive<Timestamp> {
         since.unwrap_or(Timestamp::MIN)..=until.unwrap_or_else(|| self.now().max(Timestamp::now()))
     }
 
