@@ -11,7 +11,11 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use gateway_common::{Reason, Verdict, judge::Side, judged::Judged};
+use gateway_common::{
+    Reason, Verdict,
+    judge::Side,
+    judged::{Judged, Who},
+};
 use gateway_tests::{
     bpffs::PrivateBpffs,
     capability::{require_kernel, require_program},
@@ -497,6 +501,33 @@ fn pin_foreign_map(path: &Path) -> Result<()> {
     let done = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_PIN, &raw const pin, size_of::<ObjPin>()) };
     ensure!(done == 0, "cannot pin a map: {}", std::io::Error::last_os_error());
     Ok(())
+}
+
+#[test]
+fn a_source_is_made_known_once_and_for_as_long_as_it_was() {
+    if !require_kernel("kernel::a_source_is_made_known_once_and_for_as_long_as_it_was") {
+        return;
+    }
+    let lab = Lab::new();
+    lab.run(|| {
+        let mut kernel = lab.start(&[WAN])?;
+        assert_eq!(kernel.known()?, []);
+        let later = kernel.clock() + 3_600_000_000_000;
+        let (phone, other): (IpAddr, IpAddr) = ("10.0.1.2".parse()?, "2001:db8::7".parse()?);
+        kernel.make_known(&[(phone, later), (other, 1)])?;
+        assert_eq!(kernel.known()?, [(phone, later)], "one whose time is over is known no more");
+        kernel.make_known(&[(phone, later + 5)])?;
+        assert_eq!(kernel.known()?, [(phone, later)], "what is there stays");
+        assert_eq!(kernel.site()?.known, 1);
+        lab.invite("0312345678");
+        let mut who = Vec::new();
+        let end = Instant::now() + Duration::from_secs(30);
+        while who.is_empty() && Instant::now() < end {
+            kernel.poll_events(&mut |event| who.push(event.who));
+        }
+        assert_eq!(who, [Who::Known], "the filter takes it for one");
+        Ok(())
+    });
 }
 
 /// What the compiler puts into an image for this profile is not what it says: no packet carries so many digits.

@@ -19,7 +19,9 @@ use tokio::sync::broadcast;
 use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
     former::{self, Former},
-    held, listing, past,
+    held,
+    known::Keeper,
+    listing, past,
     standing::Standing,
     used::{self, Used},
 };
@@ -90,6 +92,7 @@ pub struct Core {
     /// What limits have suspended, as far as it was told; and the countries that the site has called.
     pub(super) standing: Standing,
     pub(super) used: Used,
+    pub(super) keeper: Keeper,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -139,6 +142,7 @@ impl Core {
             load: parts.load,
             standing: Standing::default(),
             used: used::open(state_dir),
+            keeper: Keeper::default(),
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -149,6 +153,7 @@ impl Core {
         core.keep(ChangeKind::Start, core.started_as(), None);
         let used = core.used.clone();
         core.restore_used(&used);
+        core.restore_known();
         if goes_back {
             core.note_return();
         }
@@ -293,6 +298,7 @@ impl Core {
         self.journal.tick(now);
         self.notifier.tick(now);
         self.watch();
+        self.keep_known(false);
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
@@ -409,6 +415,7 @@ impl Core {
     /// Notes that the daemon ends because of `why`, and what is in force stays.
     pub fn note_stop(&mut self, why: &str) {
         self.keep_used();
+        self.keep_known(true);
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }
 
@@ -420,6 +427,7 @@ impl Core {
     /// Disarms: detaches from every interface and removes every pin.
     pub fn detach(&mut self, who: &str) -> anyhow::Result<ChangedView> {
         let now = (self.clock)();
+        self.keep_known(true);
         self.gateway.detach()?;
         tracing::warn!(who, "detached: nothing is filtered any more");
         // Whoever starts again after this means the file.

@@ -39,6 +39,12 @@ pub trait Gateway {
     /// What was learned of the site.
     fn site(&self) -> anyhow::Result<SiteState>;
 
+    /// Sources that the PBX knows, each with the end of that by [`Gateway::clock`].
+    fn known(&self) -> anyhow::Result<Vec<(IpAddr, u64)>>;
+
+    /// Makes sources known that are not, as far as there is room.
+    fn make_known(&mut self, sources: &[(IpAddr, u64)]) -> anyhow::Result<()>;
+
     /// Every cell of limits by windows.
     fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>>;
 

@@ -7,6 +7,7 @@ mod former;
 mod gateway;
 mod guard;
 mod held;
+mod known;
 mod listing;
 mod mask;
 mod past;

@@ -2,12 +2,12 @@
 
 #![expect(unsafe_code, reason = "a record of the kernel's tables is read as its octets")]
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, MapData},
+    maps::{Array, HashMap, MapData, MapError},
 };
 use gateway_common::{
     Class,
@@ -21,12 +21,14 @@ use rustix::time::{ClockId, clock_gettime};
 use super::events::{Clocks, country};
 use crate::{
     daemon::{CallState, SiteState},
-    policy::charged::address,
+    policy::charged::{addr, address},
 };
 
 const WORDS: usize = HINTS as usize / 64;
 /// Sources that the table of known ones has room for.
 const ROOM: u32 = 16_384;
+/// BPF_NOEXIST: what is there stays.
+const NOEXIST: u64 = 1;
 
 /// What was learned of a site, as the kernel keeps it.
 #[derive(Clone, Copy)]
@@ -95,6 +97,39 @@ pub(super) fn key(ebpf: &mut Ebpf) -> Result<()> {
     let map = ebpf.map_mut("SITE").ok_or_else(|| anyhow!("the BPF object has no map SITE"))?;
     let mut map: Array<_, Learned> = map.try_into()?;
     map.set(0, Learned(site), 0).context("cannot key the table of calls")
+}
+
+/// Sources that are known, and until when.
+pub(super) fn known(ebpf: &Ebpf) -> Result<Vec<(IpAddr, u64)>> {
+    let now = monotonic();
+    let entries: Vec<([u64; 2], u64)> =
+        table::<[u64; 2], u64>(ebpf, "KNOWN")?.iter().collect::<Result<_, _>>().context("cannot read KNOWN")?;
+    let known = entries.into_iter().filter(|(_, until)| *until > now);
+    Ok(known.map(|([hi, lo], until)| (address(Addr { hi, lo }), until)).collect())
+}
+
+/// Makes sources known that are not. Their hints are written first: a source without one is not looked up. What becomes known
+/// meanwhile may lose its hint, as in [`tidy`], and is taken for an unknown source until it registers again.
+pub(super) fn make_known(ebpf: &mut Ebpf, sources: &[(IpAddr, u64)]) -> Result<()> {
+    let sources: Vec<(Addr, u64)> = sources.iter().map(|(source, until)| (addr(*source), *until)).collect();
+    let map = ebpf.map_mut("HINTS_MAP").ok_or_else(|| anyhow!("the BPF object has no map HINTS_MAP"))?;
+    let mut map: Array<_, [u64; WORDS]> = map.try_into()?;
+    let mut hints = map.get(&0, 0).context("cannot read the hints")?;
+    for (source, _) in &sources {
+        let bit = hint(*source) as usize;
+        hints[bit / 64] |= 1 << (bit % 64);
+    }
+    map.set(0, hints, 0).context("cannot write the hints")?;
+    let map = ebpf.map_mut("KNOWN").ok_or_else(|| anyhow!("the BPF object has no map KNOWN"))?;
+    let mut map: HashMap<_, [u64; 2], u64> = map.try_into()?;
+    for (source, until) in sources {
+        match map.insert([source.hi, source.lo], until, NOEXIST) {
+            // It registered meanwhile, and is known for longer.
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+            inserted => inserted.context("cannot make a source known")?,
+        }
+    }
+    Ok(())
 }
 
 /// Forgets sources whose time is over. Hints are made anew only then: a source that becomes known meanwhile may be taken for

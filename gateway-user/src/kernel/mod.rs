@@ -320,6 +320,14 @@ impl Gateway for Kernel {
         calls::site(&self.ebpf, Clocks::now())
     }
 
+    fn known(&self) -> Result<Vec<(IpAddr, u64)>> {
+        calls::known(&self.ebpf)
+    }
+
+    fn make_known(&mut self, sources: &[(IpAddr, u64)]) -> Result<()> {
+        calls::make_known(&mut self.ebpf, sources)
+    }
+
     fn cells(&self) -> Result<Vec<(CellKey, Ring)>> {
         cells::read(&self.ebpf)
     }

@@ -69,6 +69,8 @@ pub(crate) struct Board {
     pub(crate) cells: HashMap<CellKey, Ring>,
     pub(crate) clock: u64,
     pub(crate) uncounted: u64,
+    /// Sources that the PBX knows, and until when by the clock.
+    pub(crate) known: Vec<(IpAddr, u64)>,
     pub(crate) now: Option<Timestamp>,
 }
 
@@ -139,6 +141,15 @@ impl Gateway for Fake {
 
     fn site(&self) -> anyhow::Result<SiteState> {
         Ok(SiteState { known: 3, room: 16, answered: Some(Timestamp::UNIX_EPOCH), armed: true, arms: None })
+    }
+
+    fn known(&self) -> anyhow::Result<Vec<(IpAddr, u64)>> {
+        Ok(self.0.lock().unwrap().known.clone())
+    }
+
+    fn make_known(&mut self, sources: &[(IpAddr, u64)]) -> anyhow::Result<()> {
+        self.0.lock().unwrap().known.extend(sources);
+        Ok(())
     }
 
     fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>> {
