@@ -218,6 +218,23 @@ fn why_of_a_line_shows_what_its_limit_held_and_the_resume_that_lifts_it() {
 }
 
 #[test]
+fn the_exposure_names_hosts_and_who_registered() {
+    let daemon = Daemon::start();
+    let found = &daemon.json(&["report", "--exposure", "--json"])[0];
+    assert_eq!(found["hosts"][0]["host"], "192.0.2.1");
+    assert_eq!(found["registered"][0]["account"], "#00000000000000ff");
+    assert_eq!(found["registered"][0]["known_until"], Value::Null);
+    let text = stdout(&daemon.tollgate(&["report", "--exposure"]));
+    for needle in ["192.0.2.1", "198.51.100.7", "not known: no credentials that held", "on which of them"] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    for also in [&["--export", "incidents"][..], &["--since", "3d"]] {
+        let output = daemon.tollgate(&[&["report", "--exposure"], also].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
+
+#[test]
 fn why_at_a_time_shows_what_happened_around_it() {
     let daemon = Daemon::start();
     happen(&daemon, vec![stopped(7200), stopped(3600), stopped(3500), stopped(0)]);

@@ -121,6 +121,53 @@ fn a_line_that_is_suspended_is_found_by_its_name_with_what_its_limit_held() {
     assert_eq!(why("stopped")[0]["undo"], Value::Null, "nothing is left to undo");
 }
 
+/// A telephone outside registers; the machine is as after a reboot when the filter is taken off and put on again.
+#[test]
+fn who_registers_from_outside_is_told_and_known_again_behind_a_new_filter() {
+    let Some(site) = Site::new("past::who_registers_from_outside_is_told_and_known_again_behind_a_new_filter") else {
+        return;
+    };
+    site.policy("enforce", "");
+    let daemon = site.start();
+    let outside = caller(&site, SIP_PORT);
+    let pbx = network::udp(&site.network.pbx, (Network::PBX, SIP_PORT)).unwrap();
+    let exposure = || site.json(&["report", "--exposure", "--json"]);
+    assert_eq!((&exposure()["hosts"], &exposure()["registered"]), (&serde_json::json!([]), &serde_json::json!([])));
+
+    let headers = format!(
+        "Via: SIP/2.0/UDP {from};branch=z9hG4bK-1\r\nFrom: <sip:203@{to}>;tag=1\r\nCall-ID: 1@{from}\r\nCSeq: 2 REGISTER\r\n",
+        from = Network::CALLER,
+        to = Network::PBX,
+    );
+    let to = Network::PBX;
+    let register = format!(
+        "REGISTER sip:{to} SIP/2.0\r\n{headers}To: <sip:203@{to}>\r\nAuthorization: Digest username=\"203\", \
+         realm=\"pbx\", nonce=\"n\", uri=\"sip:{to}\", response=\"00\"\r\nContent-Length: 0\r\n\r\n"
+    );
+    let taken = format!("SIP/2.0 200 OK\r\n{headers}To: <sip:203@{to}>;tag=2\r\nContent-Length: 0\r\n\r\n");
+    outside.send_to(register.as_bytes(), Network::pbx_sip()).unwrap();
+    let mut buffer = [0; 2048];
+    pbx.recv(&mut buffer).unwrap();
+    assert_eq!(exposure()["registered"][0]["known_until"], Value::Null, "nobody has answered");
+    assert_eq!(exposure()["hosts"], serde_json::json!([]));
+    pbx.send_to(taken.as_bytes(), (Network::CALLER, SIP_PORT)).unwrap();
+    outside.recv(&mut buffer).unwrap();
+
+    let found = exposure();
+    let (host, row) = (&found["hosts"][0], &found["registered"][0]);
+    assert_eq!((&host["host"], &host["registrations"]), (&Network::PBX.to_string().into(), &1.into()), "{found}");
+    assert_eq!(row["source"], Network::CALLER.to_string());
+    assert!(row["known_until"].is_string() && row["account"].as_str().unwrap().starts_with('#'), "{found}");
+
+    // Nothing of the kernel's state is left, and the telephone is known all the same.
+    site.json(&["detach", "--json"]);
+    drop(daemon);
+    assert!(!site.pinned());
+    let _daemon = site.start();
+    assert_eq!(site.json(&["status", "--json"])["site"]["known"], 1);
+    assert_eq!(exposure()["registered"][0]["source"], Network::CALLER.to_string());
+}
+
 /// `cargo xtask test past` prints how many a second were kept.
 #[test]
 fn ten_thousand_drops_a_second_are_kept_or_counted() {

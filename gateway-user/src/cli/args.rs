@@ -155,7 +155,8 @@ Decisions of trunk and LAN sources are all kept, those of others are sampled.")]
 Examples:
   tollgate report                                    the last 24 hours
   tollgate report --since 7d --json
-  tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it")]
+  tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it
+  tollgate report --exposure                         which hosts answer SIP from outside, who registered from where")]
     Report(ReportArgs),
     /// What the site calls abroad, and limits from that as a diff of the policy file; changes nothing
     Suggest(super::suggest::SuggestArgs),
@@ -395,6 +396,9 @@ pub struct ReportArgs {
     /// Print one JSON object a line for others to read: country, hour, source, reason and count, no numbers
     #[arg(long, value_enum, value_name = "WHAT")]
     pub export: Option<Export>,
+    /// Which hosts answer SIP from outside, and who registered from where, as far as it is remembered
+    #[arg(long, conflicts_with_all = ["export", "since"])]
+    pub exposure: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

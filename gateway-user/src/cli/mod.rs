@@ -8,6 +8,7 @@ pub mod diff;
 mod doctor;
 mod events;
 mod explain;
+mod exposure;
 mod failure;
 pub mod init;
 mod list;
@@ -82,6 +83,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Events(args) => events::run(*args, places, out),
         Command::Explain(args) => explain::run(args, places, out),
         Command::Why(args) => why::run(args, places, out),
+        Command::Report(args) if args.exposure => exposure::run(*args, places, out),
         Command::Report(args) => report::run(*args, places, out),
         Command::Suggest(args) => suggest::run(args, places, out),
         Command::Replay(args) => replay::run(args, out),

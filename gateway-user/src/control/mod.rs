@@ -1,6 +1,7 @@
 //! The control socket: a Unix socket, one JSON request line, one JSON reply line; what is followed streams lines.
 
 pub mod client;
+pub mod exposure;
 mod listener;
 pub mod past;
 mod peer;

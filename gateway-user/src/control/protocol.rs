@@ -113,6 +113,8 @@ pub enum Command {
         /// Since then.
         since: Timestamp,
     },
+    /// What answers outside, and who registered from there.
+    Exposure {},
     /// Windows for calls abroad, from what the site called.
     Suggest {
         /// Since then; as far as the journal goes, where it is left out.

@@ -216,6 +216,7 @@ impl Core {
                 .explain(&input, from, line.as_deref(), at)
                 .map_err(refused)
                 .and_then(|found| reply(&ExplanationView::from(found))),
+            Command::Exposure {} => self.exposure().map_err(refused).and_then(|view| reply(&view)),
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
                 let recent: Vec<Arc<str>> = self.recent.iter().cloned().collect();

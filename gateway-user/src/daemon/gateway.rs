@@ -36,6 +36,9 @@ pub trait Gateway {
     /// Calls that are set up or go on, the oldest first.
     fn calls(&self) -> anyhow::Result<Vec<CallState>>;
 
+    /// Calls and registrations that came from outside, as far as the tables remember them, in no order.
+    fn outside_calls(&self) -> anyhow::Result<Vec<FromOutside>>;
+
     /// What was learned of the site.
     fn site(&self) -> anyhow::Result<SiteState>;
 
@@ -191,6 +194,25 @@ pub struct CallState {
     pub country: Option<&'static str>,
     /// When the INVITE came.
     pub since: Timestamp,
+}
+
+/// A call, or a registration with credentials, of a source outside that is no trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromOutside {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// The host of the site that it was sent to, or that took the call.
+    pub host: IpAddr,
+    /// Whether it was a registration.
+    pub registers: bool,
+    /// Whether the host was seen to answer it at all.
+    pub answered: bool,
+    /// Whether it was known when it came.
+    pub who: Who,
+    /// The digest of the account of a registration, or of the line of a call; 0 where there is none.
+    pub line: u64,
+    /// When it came last.
+    pub last: Timestamp,
 }
 
 /// What the filter has learned of its site.

@@ -3,6 +3,7 @@
 mod cell;
 mod change;
 mod core;
+mod exposure;
 mod former;
 mod gateway;
 mod guard;
@@ -22,8 +23,8 @@ pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub(crate) use cell::{cell_level, line_word};
 pub use former::forget as forget_former;
 pub use gateway::{
-    ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation, Gateway,
-    Held, InterfaceState, LinkState, OrderRule, SiteState,
+    ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation,
+    FromOutside, Gateway, Held, InterfaceState, LinkState, OrderRule, SiteState,
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

@@ -10,7 +10,7 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError},
 };
 use gateway_common::{
-    Class,
+    Class, Reason,
     addr::Addr,
     call::{CALL, Call, State},
     judged::Who,
@@ -20,7 +20,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::events::{Clocks, country};
 use crate::{
-    daemon::{CallState, SiteState},
+    daemon::{CallState, FromOutside, SiteState},
     policy::charged::{addr, address},
 };
 
@@ -53,6 +53,34 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
     }
     calls.sort_by_key(|call| call.since);
     Ok(calls)
+}
+
+/// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
+pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
+    let mut found = Vec::new();
+    for name in ["CALLS", "CALLS_OTHER"] {
+        for entry in &table::<u64, [u8; CALL]>(ebpf, name)? {
+            let (_, octets) = entry.with_context(|| format!("cannot read {name}"))?;
+            found.extend(outside(&Call::from_octets(&octets), clocks));
+        }
+    }
+    Ok(found)
+}
+
+fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
+    let who = Who::from_u8(call.who).filter(|who| matches!(who, Who::Known | Who::Unproved))?;
+    // What a limit refused did not reach the host; what nobody answered proves nothing of it.
+    let answered = matches!(call.state(), State::Ringing | State::Challenged | State::Answered | State::Ended);
+    Some(FromOutside {
+        source: address(call.caller),
+        host: address(call.callee),
+        // Of all that is kept only a registration makes no call.
+        registers: call.reason == Reason::SipOther as u8,
+        answered,
+        who,
+        line: call.line,
+        last: clocks.wall(call.last),
+    })
 }
 
 fn shown(call: &Call, clocks: Clocks) -> CallState {
@@ -176,4 +204,32 @@ fn table<'a, K: Pod, V: Pod>(ebpf: &'a Ebpf, name: &str) -> Result<HashMap<&'a M
 fn monotonic() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_source_outside_says_what_its_host_did() {
+        let clocks = Clocks::now();
+        let call = Call {
+            caller: Addr::v4(0xc633_6407),
+            callee: Addr::v4(0xc000_0201),
+            who: Who::Unproved as u8,
+            reason: Reason::SipOther as u8,
+            line: 5,
+            last: 1,
+            ..Call::default()
+        };
+        let found = |state: State| outside(&Call { state: state as u8, ..call }, clocks).unwrap();
+        let told = found(State::Challenged);
+        assert_eq!((told.source.to_string(), told.host.to_string()), ("198.51.100.7".into(), "192.0.2.1".into()));
+        assert!(told.registers && told.answered && told.line == 5, "{told:?}");
+        assert!(!found(State::Invited).answered && !found(State::Refused).answered);
+        assert!(!outside(&Call { reason: Reason::Allowed as u8, ..call }, clocks).unwrap().registers);
+        for who in [Who::Lan, Who::Trunk] {
+            assert_eq!(outside(&Call { who: who as u8, ..call }, clocks), None, "{}", who.as_str());
+        }
+    }
 }

@@ -55,7 +55,8 @@ use self::{
 use crate::{
     config::{Config, Interface, Role},
     daemon::{
-        ActiveOrder, Applied, CallState, Counters, Event, Explanation, Gateway, InterfaceState, LinkState, SiteState,
+        ActiveOrder, Applied, CallState, Counters, Event, Explanation, FromOutside, Gateway, InterfaceState, LinkState,
+        SiteState,
     },
     doctor::rtnetlink::{self, Link},
     policy::{self, Compiler, PolicyImage},
@@ -314,6 +315,10 @@ impl Gateway for Kernel {
 
     fn calls(&self) -> Result<Vec<CallState>> {
         calls::list(&self.ebpf, Clocks::now())
+    }
+
+    fn outside_calls(&self) -> Result<Vec<FromOutside>> {
+        calls::outside_calls(&self.ebpf, Clocks::now())
     }
 
     fn site(&self) -> Result<SiteState> {

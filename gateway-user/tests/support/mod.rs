@@ -22,8 +22,8 @@ use gateway_user::selftest::SelfTest;
 use gateway_user::{
     config::{self, Config},
     daemon::{
-        self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation, Gateway,
-        InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
+        self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation,
+        FromOutside, Gateway, InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
     },
 };
 use jiff::Timestamp;
@@ -137,6 +137,19 @@ impl Gateway for Fake {
             since: Timestamp::UNIX_EPOCH,
         };
         Ok(vec![call(Class::National, "JP"), call(Class::International, "SL")])
+    }
+
+    fn outside_calls(&self) -> anyhow::Result<Vec<FromOutside>> {
+        let register = FromOutside {
+            source: [198, 51, 100, 7].into(),
+            host: [192, 0, 2, 1].into(),
+            registers: true,
+            answered: true,
+            who: Who::Unproved,
+            line: 0xff,
+            last: Timestamp::UNIX_EPOCH,
+        };
+        Ok(vec![register])
     }
 
     fn site(&self) -> anyhow::Result<SiteState> {
