@@ -222,7 +222,12 @@ pub(crate) fn control() -> Seeds {
         Command::Undo { order: 7, reason: Some("a mistake".into()) },
         Command::Reload { confirm: Some(60) },
         Command::Confirm {},
-        Command::Explain { input: "sip:+23276123456@gw".into(), from: Some([192, 0, 2, 66].into()), at: None },
+        Command::Explain {
+            input: "sip:+23276123456@gw".into(),
+            from: Some([192, 0, 2, 66].into()),
+            line: Some("203".into()),
+            at: None,
+        },
         Command::Trace { on: true },
         Command::Events { follow: false },
         Command::Detach {},

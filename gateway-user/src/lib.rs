@@ -21,4 +21,5 @@ pub mod policy;
 pub mod replay;
 pub mod schedule;
 pub mod selftest;
+pub mod suggest;
 pub mod what;

@@ -9,7 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gateway_common::{Class, Reason, Verdict, judged::Who};
+use gateway_common::{
+    Class, Reason, Verdict,
+    judged::Who,
+    limit::{CellKey, line_digest, name_hash, window::Ring},
+    policy::image::Key,
+};
 use gateway_user::daemon::{Decided, Event, MaskedNumber};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -122,6 +127,111 @@ fn why_names_the_rule_of_then_and_the_command_that_undoes_it_now() {
     let order = found.iter().find(|line| line["reason"] == "order").unwrap();
     assert_eq!(order["undo"], Value::Null);
     assert!(order["advice"].as_str().unwrap().contains("undone by order 2"), "{order}");
+}
+
+/// A policy with a limit for each line.
+const LIMITED: &str = r#"
+mode = "enforce"
+
+[interface.eth0]
+role = "wan"
+[interface.eth1]
+role = "lan"
+
+[site]
+region = "JP"
+
+[profile.default]
+limits = ["abroad"]
+
+[limit.abroad]
+key = "line"
+class = "international"
+windows = ["3/60s", "10/1h"]
+site_windows = ["20/1h"]
+over = "suspend"
+suspend = "1h"
+"#;
+
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn why_of_a_line_shows_what_its_limit_held_and_the_resume_that_lifts_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("tollgate.toml"), LIMITED).unwrap();
+    let daemon = Daemon::start_in(dir);
+    // Line 203 placed three calls between 960 s and 980 s, and was suspended by a fourth at 990 s; it is 1,000 s now.
+    let (line, name) = (line_digest(b"203"), u64::from(name_hash(b"default")));
+    let cell = line ^ (name << 32 | name);
+    let key = CellKey { limit: name_hash(b"abroad"), kind: Key::Line as u32, value: cell };
+    let mut ring =
+        Ring { admitted: 3, first: 960 * SECOND, since: 990 * SECOND, until: 4590 * SECOND, refused: 1, ..Ring::FRESH };
+    ring.calls[..3].copy_from_slice(&[960 * SECOND, 970 * SECOND, 980 * SECOND]);
+    {
+        let mut board = daemon.board.lock().unwrap();
+        board.clock = 1000 * SECOND;
+        board.cells.insert(key, ring);
+    }
+    let refused = Event {
+        reason: Reason::LineLimit,
+        line,
+        clock: 990 * SECOND,
+        country: Some("SL"),
+        decided: Some(Decided { profile: "default".into(), ..Decided::default() }),
+        ..stopped(10)
+    };
+    let other = Event { line: line_digest(b"204"), ..refused.clone() };
+    happen(&daemon, vec![refused, other, stopped(5)]);
+
+    let found = daemon.json(&["why", "--line", "203", "--json"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let word = format!("line:#{cell:016x}");
+    let held = &found[0]["held"][0];
+    assert_eq!(found[0]["line"], json!(word));
+    assert_eq!(held["limit"], "[limit.abroad]");
+    assert_eq!(held["windows"], json!(["3 of 3/1m", "3 of 10/1h"]));
+    assert_eq!(held["read_after_ms"], 10_000);
+    assert!(held["since"].is_string() && held["until"].is_string(), "{held}");
+    assert_eq!(found[0]["undo"], json!(format!("tollgate resume {word}")));
+    let text = stdout(&daemon.tollgate(&["why", "--line", "203"]));
+    for needle in ["held then", "3 of 3/1m", "suspended since", "read 10000 ms later", "tollgate resume line:#"] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    // The same line by the words that other commands print.
+    for line in ["line:203".to_owned(), word.clone(), format!("#{line:016x}")] {
+        assert_eq!(daemon.json(&["why", "--line", &line, "--json"]).len(), 1, "{line}");
+    }
+    // A line of which nothing is counted: what is not known is not told.
+    assert_eq!(daemon.json(&["why", "--line", "204", "--json"])[0]["held"], json!([]));
+    assert_eq!(daemon.json(&["why", "--line", "20", "--json"]), [] as [Value; 0]);
+    for line in ["", "line:", "#x"] {
+        let output = daemon.tollgate(&["why", "--line", line]);
+        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
+        assert!(stderr(&output).contains("is no line"), "{line}: {output:?}");
+    }
+
+    // The command that it names is the one that works.
+    daemon.json(&["resume", &word, "--json"]);
+    let found = daemon.json(&["why", "--line", "203", "--json"]);
+    assert_eq!(found[0]["undo"], Value::Null);
+    assert!(found[0]["advice"].as_str().unwrap().contains("nothing to undo"), "{found:?}");
+}
+
+#[test]
+fn the_exposure_names_hosts_and_who_registered() {
+    let daemon = Daemon::start();
+    let found = &daemon.json(&["report", "--exposure", "--json"])[0];
+    assert_eq!(found["hosts"][0]["host"], "192.0.2.1");
+    assert_eq!(found["registered"][0]["account"], "#00000000000000ff");
+    assert_eq!(found["registered"][0]["known_until"], Value::Null);
+    let text = stdout(&daemon.tollgate(&["report", "--exposure"]));
+    for needle in ["192.0.2.1", "198.51.100.7", "not known: no credentials that held", "on which of them"] {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    for also in [&["--export", "incidents"][..], &["--since", "3d"]] {
+        let output = daemon.tollgate(&[&["report", "--exposure"], also].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
 }
 
 #[test]

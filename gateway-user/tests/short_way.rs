@@ -44,7 +44,7 @@ fn short(cells: &Cells, frame: &[u8]) -> Option<(gateway_common::Verdict, gatewa
     let canonical = Canonical::read(&mut slice, &datagram)?;
     let arrival = Arrival { side: Side::Wan, ifindex: 0 };
     let ((verdict, reason), country) =
-        judge::refused(&Packed::new(cells, canonical), datagram.src, arrival, false, canonical)?;
+        judge::refused(&Packed::new(cells, canonical), datagram.src, arrival, (false, false), canonical)?;
     Some((verdict, reason, country))
 }
 

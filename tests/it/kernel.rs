@@ -11,7 +11,11 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use gateway_common::{judge::Side, judged::Judged};
+use gateway_common::{
+    Reason, Verdict,
+    judge::Side,
+    judged::{Judged, Who},
+};
 use gateway_tests::{
     bpffs::PrivateBpffs,
     capability::{require_kernel, require_program},
@@ -497,4 +501,82 @@ fn pin_foreign_map(path: &Path) -> Result<()> {
     let done = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_PIN, &raw const pin, size_of::<ObjPin>()) };
     ensure!(done == 0, "cannot pin a map: {}", std::io::Error::last_os_error());
     Ok(())
+}
+
+#[test]
+fn a_source_is_made_known_once_and_for_as_long_as_it_was() {
+    if !require_kernel("kernel::a_source_is_made_known_once_and_for_as_long_as_it_was") {
+        return;
+    }
+    let lab = Lab::new();
+    lab.run(|| {
+        let mut kernel = lab.start(&[WAN])?;
+        assert_eq!(kernel.known()?, []);
+        let later = kernel.clock() + 3_600_000_000_000;
+        let (phone, other): (IpAddr, IpAddr) = ("10.0.1.2".parse()?, "2001:db8::7".parse()?);
+        kernel.make_known(&[(phone, later), (other, 1)])?;
+        assert_eq!(kernel.known()?, [(phone, later)], "one whose time is over is known no more");
+        kernel.make_known(&[(phone, later + 5)])?;
+        assert_eq!(kernel.known()?, [(phone, later)], "what is there stays");
+        assert_eq!(kernel.site()?.known, 1);
+        lab.invite("0312345678");
+        let mut who = Vec::new();
+        let end = Instant::now() + Duration::from_secs(30);
+        while who.is_empty() && Instant::now() < end {
+            kernel.poll_events(&mut |event| who.push(event.who));
+        }
+        assert_eq!(who, [Who::Known], "the filter takes it for one");
+        Ok(())
+    });
+}
+
+/// What the compiler puts into an image for this profile is not what it says: no packet carries so many digits.
+#[test]
+fn an_image_that_would_stop_an_emergency_call_is_refused_and_what_was_in_force_stays() {
+    if !require_kernel("kernel::an_image_that_would_stop_an_emergency_call_is_refused_and_what_was_in_force_stays") {
+        return;
+    }
+    let lab = Lab::new();
+    lab.run(|| {
+        let mut kernel = lab.start(&[WAN])?;
+        let good = kernel.apply(&lab.config(&[WAN]), &[])?;
+        let (program_before, stopped) = (program("wan0"), |kernel: &mut Kernel| {
+            lab.invite("+23276123456");
+            let mut found = Vec::new();
+            let end = Instant::now() + Duration::from_secs(30);
+            while found.is_empty() && Instant::now() < end {
+                kernel.poll_events(&mut |event| found.push((event.verdict, event.reason, event.generation)));
+            }
+            found
+        });
+        let expected = [(Verdict::Drop, Reason::BlockedCountry, good.generation)];
+        assert_eq!(stopped(&mut kernel), expected);
+
+        let mut broken = lab.config(&[WAN, LAN]);
+        broken.profiles[0].emergency.push("9".repeat(50));
+        broken.profiles[0].block.clear();
+        for _ in 0..2 {
+            let error = format!("{:#}", kernel.apply(&broken, &[]).unwrap_err());
+            assert!(error.contains("emergency calls would not pass, so nothing was changed"), "{error}");
+            assert!(error.contains(&"9".repeat(50)), "{error}");
+            // The rules of before stop the call of before, under their own number; the new interface is not touched.
+            assert_eq!(stopped(&mut kernel), expected);
+            assert_eq!((program("wan0"), program("lan0")), (program_before.clone(), None));
+        }
+        // A good policy goes into force behind it, and its own image is the one that is tried from then on.
+        let mut open = lab.config(&[WAN]);
+        open.profiles[0].block.clear();
+        let applied = kernel.apply(&open, &[])?;
+        assert_eq!(applied.generation, good.generation + 1);
+        assert_eq!(stopped(&mut kernel), [(Verdict::Pass, Reason::Allowed, applied.generation)]);
+        assert!(kernel.self_test()?.is_good());
+
+        // A daemon does not start on it either, and leaves nothing behind.
+        kernel.detach()?;
+        drop(kernel);
+        let error = format!("{:#}", Kernel::start(&lab.pins(), &broken, &[]).unwrap_err());
+        assert!(error.contains("emergency calls would not pass"), "{error}");
+        assert_eq!(program("wan0"), None);
+        Ok(())
+    });
 }

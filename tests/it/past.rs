@@ -3,7 +3,7 @@
 use std::{fs, io::Write, time::Instant};
 
 use gateway_tests::{
-    network::{Network, SIP_PORT},
+    network::{self, Network, SIP_PORT},
     sip::flood::Flood,
 };
 use rustix::{
@@ -61,6 +61,111 @@ fn what_the_kernel_stopped_is_kept_whole_over_a_crash() {
     let starts: Vec<&Value> = changes.iter().filter(|change| change["change"] == "start").collect();
     assert_eq!(starts.len(), 2);
     assert!(starts[1]["done"].as_str().unwrap().contains("without a word"), "{starts:?}");
+}
+
+/// A telephone behind `lan0` calls abroad until its limit suspends it.
+#[test]
+fn a_line_that_is_suspended_is_found_by_its_name_with_what_its_limit_held() {
+    const LIMITED: &str = "[profile.default]\nlimits = [\"abroad\"]\n[limit.abroad]\nkey = \"line\"\nclass = \"international\"\n\
+                           windows = [\"3/60s\"]\nsite_windows = [\"20/1h\"]\nover = \"suspend\"\nsuspend = \"1h\"\n";
+    let Some(site) = Site::new("past::a_line_that_is_suspended_is_found_by_its_name_with_what_its_limit_held") else {
+        return;
+    };
+    site.policy("enforce", LIMITED);
+    let _daemon = site.start();
+    let telephone = network::udp(&site.network.pbx, (Network::PBX, SIP_PORT)).unwrap();
+    let call = |number: u32| {
+        let invite = format!(
+            "INVITE sip:{BRITISH}@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {from}:{SIP_PORT};branch=z9hG4bK-{number}\r\n\
+             From: <sip:203@{from}>;tag={number}\r\nTo: <sip:{BRITISH}@{to}>\r\nCall-ID: {number}@{from}\r\n\
+             CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+            to = Network::CALLER,
+            from = Network::PBX,
+        );
+        telephone.send_to(invite.as_bytes(), (Network::CALLER, SIP_PORT)).unwrap();
+    };
+    (0..5).for_each(call);
+    let why = |verdict: &str| -> Vec<Value> {
+        let found = site.lines(&["why", "--line", "203", "--json"]);
+        found
+            .into_iter()
+            .filter(|line| line["verdict"] != "pass" && verdict != "pass" || line["verdict"] == verdict)
+            .collect()
+    };
+    until("the calls that passed and those that did not are kept", || {
+        let count = |verdict| why(verdict).iter().map(|line| line["count"].as_u64().unwrap()).sum::<u64>();
+        (count("pass"), count("stopped")) == (3, 2)
+    });
+    let refused = &why("stopped")[0];
+    let held = &refused["held"][0];
+    assert_eq!(
+        (&held["limit"], &held["windows"]),
+        (&"[limit.abroad]".into(), &serde_json::json!(["3 of 3/1m"])),
+        "{refused}"
+    );
+    assert!(held["until"].is_string(), "{refused}");
+    assert_eq!(site.lines(&["why", "--line", "204", "--json"]), [] as [Value; 0]);
+
+    let explained = |line: &str| site.json(&["explain", BRITISH, "--line", line, "--json"]);
+    let told = explained("203");
+    assert_eq!((&told["verdict"], &told["reason"]), (&"drop".into(), &"suspended".into()), "{told}");
+    assert_eq!(explained("204")["reason"], "allowed");
+
+    // The command that it names lets the next call through.
+    let undo = refused["undo"].as_str().unwrap().strip_prefix("tollgate resume ").unwrap().to_owned();
+    assert_eq!(explained("203")["charged"][0]["resume"], Value::from(undo.as_str()));
+    site.json(&["resume", &undo, "--json"]);
+    assert_eq!(explained("203")["reason"], "allowed");
+    call(9);
+    until("it passes", || why("pass").iter().map(|line| line["count"].as_u64().unwrap()).sum::<u64>() == 4);
+    assert_eq!(why("stopped")[0]["undo"], Value::Null, "nothing is left to undo");
+}
+
+/// A telephone outside registers; the machine is as after a reboot when the filter is taken off and put on again.
+#[test]
+fn who_registers_from_outside_is_told_and_known_again_behind_a_new_filter() {
+    let Some(site) = Site::new("past::who_registers_from_outside_is_told_and_known_again_behind_a_new_filter") else {
+        return;
+    };
+    site.policy("enforce", "");
+    let daemon = site.start();
+    let outside = caller(&site, SIP_PORT);
+    let pbx = network::udp(&site.network.pbx, (Network::PBX, SIP_PORT)).unwrap();
+    let exposure = || site.json(&["report", "--exposure", "--json"]);
+    assert_eq!((&exposure()["hosts"], &exposure()["registered"]), (&serde_json::json!([]), &serde_json::json!([])));
+
+    let headers = format!(
+        "Via: SIP/2.0/UDP {from};branch=z9hG4bK-1\r\nFrom: <sip:203@{to}>;tag=1\r\nCall-ID: 1@{from}\r\nCSeq: 2 REGISTER\r\n",
+        from = Network::CALLER,
+        to = Network::PBX,
+    );
+    let to = Network::PBX;
+    let register = format!(
+        "REGISTER sip:{to} SIP/2.0\r\n{headers}To: <sip:203@{to}>\r\nAuthorization: Digest username=\"203\", \
+         realm=\"pbx\", nonce=\"n\", uri=\"sip:{to}\", response=\"00\"\r\nContent-Length: 0\r\n\r\n"
+    );
+    let taken = format!("SIP/2.0 200 OK\r\n{headers}To: <sip:203@{to}>;tag=2\r\nContent-Length: 0\r\n\r\n");
+    outside.send_to(register.as_bytes(), Network::pbx_sip()).unwrap();
+    let mut buffer = [0; 2048];
+    pbx.recv(&mut buffer).unwrap();
+    assert_eq!(exposure()["registered"][0]["known_until"], Value::Null, "nobody has answered");
+    assert_eq!(exposure()["hosts"], serde_json::json!([]));
+    pbx.send_to(taken.as_bytes(), (Network::CALLER, SIP_PORT)).unwrap();
+    outside.recv(&mut buffer).unwrap();
+
+    let found = exposure();
+    let (host, row) = (&found["hosts"][0], &found["registered"][0]);
+    assert_eq!((&host["host"], &host["registrations"]), (&Network::PBX.to_string().into(), &1.into()), "{found}");
+    assert_eq!(row["source"], Network::CALLER.to_string());
+    assert!(row["known_until"].is_string() && row["account"].as_str().unwrap().starts_with('#'), "{found}");
+
+    // Nothing of the kernel's state is left, and the telephone is known all the same.
+    site.json(&["detach", "--json"]);
+    drop(daemon);
+    assert!(!site.pinned());
+    let _daemon = site.start();
+    assert_eq!(site.json(&["status", "--json"])["site"]["known"], 1);
+    assert_eq!(exposure()["registered"][0]["source"], Network::CALLER.to_string());
 }
 
 /// `cargo xtask test past` prints how many a second were kept.

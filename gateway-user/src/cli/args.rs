@@ -134,6 +134,7 @@ Examples:
 Examples:
   tollgate explain 010232761234567
   tollgate explain +442071838750 --from 192.0.2.10
+  tollgate explain 010442071838750 --line 203              how full its limits are, and what suspends it
   tollgate explain 'sip:110@pbx.example.net' --config new.toml
   tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
 Without a daemon and without --config, the built-in example policy answers.")]
@@ -143,6 +144,7 @@ Without a daemon and without --config, the built-in example policy answers.")]
 Examples:
   tollgate why --last                                the last call that was stopped or let through
   tollgate why --from 192.0.2.20 --at 14:10          what happened to this telephone around ten past two
+  tollgate why --line 203 --at 14:10                 the same, by the extension, wherever it was
   tollgate why --number 010232761234567 --since 7d   a number as it is dialled, or with its plus
   tollgate why --json | jq 'select(.verdict == \"drop\") | .rule'
 Numbers are kept masked, so those that share country, two digits and length are shown together.
@@ -153,8 +155,11 @@ Decisions of trunk and LAN sources are all kept, those of others are sampled.")]
 Examples:
   tollgate report                                    the last 24 hours
   tollgate report --since 7d --json
-  tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it")]
+  tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it
+  tollgate report --exposure                         which hosts answer SIP from outside, who registered from where")]
     Report(ReportArgs),
+    /// What the site calls abroad, and limits from that as a diff of the policy file; changes nothing
+    Suggest(super::suggest::SuggestArgs),
     /// What a policy decides about captured packets or SIP messages; touches no interface
     #[command(after_help = "\
 Examples:
@@ -380,6 +385,9 @@ pub struct WhyArgs {
     /// Only calls to this number, as it is dialled or with its plus
     #[arg(long, value_name = "NUMBER")]
     pub number: Option<String>,
+    /// Only calls of this line: 203, or # and the digits that `list lines` shows
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<String>,
     /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (local), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = when::past_now, conflicts_with_all = ["last", "since"])]
     pub at: Option<jiff::Timestamp>,
@@ -403,6 +411,9 @@ pub struct ReportArgs {
     /// Print one JSON object a line for others to read: country, hour, source, reason and count, no numbers
     #[arg(long, value_enum, value_name = "WHAT")]
     pub export: Option<Export>,
+    /// Which hosts answer SIP from outside, and who registered from where, as far as it is remembered
+    #[arg(long, conflicts_with_all = ["export", "since"])]
+    pub exposure: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -536,6 +547,9 @@ pub struct ExplainArgs {
     /// The source of the call; its profile applies
     #[arg(long, value_name = "ADDR")]
     pub from: Option<IpAddr>,
+    /// The line that places it, a telephone of the site: 203. Shows how full its limits are
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<String>,
     /// When the call is placed, for schedules and orders: as of --until of `block`, or a time that has passed
     #[arg(long, value_name = "TIME", value_parser = when::at_now)]
     pub at: Option<jiff::Timestamp>,

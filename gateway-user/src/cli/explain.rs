@@ -13,11 +13,15 @@ use crate::{
     policy,
 };
 
+/// A time of the clock of limits, which hold nothing without a daemon, nanoseconds.
+const ANY: u64 = 1_000_000_000;
+
 pub(super) fn run(args: &ExplainArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
     if args.config.is_some() {
         return show(&alone(args)?, args.json, out);
     }
-    match ask(places, &Command::Explain { input: args.input.clone(), from: args.from, at: args.at }) {
+    let (input, line) = (args.input.clone(), args.line.clone());
+    match ask(places, &Command::Explain { input, from: args.from, line, at: args.at }) {
         Ok(view) => show(&view, args.json, out),
         Err(ClientError::NoDaemon { .. }) => {
             let socket = places.socket.display();
@@ -35,9 +39,13 @@ fn alone(args: &ExplainArgs) -> Result<ExplanationView, Failure> {
     let (config, _) = replay::policy(args.config.as_deref())?;
     let config = &*config.at(args.at.unwrap_or_else(Timestamp::now));
     let image = replay::image(config)?;
-    policy::explain(config, &image, &[], &args.input, args.from)
-        .map(ExplanationView::from)
-        .map_err(|error| Failure::Usage(format!("{error:#}")))
+    let now = args.at.unwrap_or_else(Timestamp::now);
+    let line = args.line.as_deref().map(|line| line.strip_prefix("line:").unwrap_or(line));
+    let explained = match line.map(|line| policy::OfLine { line, cells: &[], clock: ANY, now }) {
+        Some(of) => policy::explain_line(config, &image, &[], &args.input, args.from, &of),
+        None => policy::explain(config, &image, &[], &args.input, args.from),
+    };
+    explained.map(ExplanationView::from).map_err(|error| Failure::Usage(format!("{error:#}")))
 }
 
 /// Prints an explanation.

@@ -8,6 +8,7 @@ pub mod diff;
 mod doctor;
 mod events;
 mod explain;
+mod exposure;
 mod failure;
 pub mod init;
 mod list;
@@ -20,6 +21,7 @@ mod report;
 mod resume;
 pub mod run;
 mod status;
+pub mod suggest;
 mod switch;
 mod trace;
 mod undo;
@@ -81,7 +83,9 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Events(args) => events::run(*args, places, out),
         Command::Explain(args) => explain::run(args, places, out),
         Command::Why(args) => why::run(args, places, out),
+        Command::Report(args) if args.exposure => exposure::run(*args, places, out),
         Command::Report(args) => report::run(*args, places, out),
+        Command::Suggest(args) => suggest::run(args, places, out),
         Command::Replay(args) => replay::run(args, out),
         Command::Reload(args) => reload::run(*args, places, out),
         Command::Confirm(args) => reload::confirm(*args, places, out),

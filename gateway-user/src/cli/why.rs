@@ -9,10 +9,13 @@ use super::{
     args::{Places, WhyArgs},
     plain, when,
 };
-use crate::control::{
-    client::Client,
-    past::{DamagedView, DecisionView, WhyQuestion},
-    protocol::Command,
+use crate::{
+    control::{
+        client::Client,
+        past::{DamagedView, DecisionView, WhyQuestion},
+        protocol::Command,
+    },
+    daemon::Held,
 };
 
 /// How far around the time of `--at` is looked.
@@ -28,6 +31,7 @@ pub(super) fn run(args: &WhyArgs, places: &Places, out: &mut Out) -> Result<(), 
     let question = WhyQuestion {
         from: args.from,
         number: args.number.clone(),
+        line: args.line.clone(),
         since: match (args.at, args.since) {
             (Some(at), _) => Some(shifted(at, -AROUND)),
             (None, Some(length)) => Some(back(now, length)?),
@@ -76,7 +80,7 @@ fn show(decisions: &[DecisionView], more: u64, last: bool, out: &mut Out) -> Res
     if hidden as u64 + more > 0 && !last {
         let count = hidden as u64 + more;
         out.toned(
-            &format!("... {count} older ones; narrow it by --from, --number, --at, or use --json ..."),
+            &format!("... {count} older ones; narrow it by --from, --line, --number, --at, or use --json ..."),
             Tone::Dim,
         )?;
     }
@@ -107,6 +111,17 @@ fn line(decision: &DecisionView) -> String {
     )
 }
 
+/// What a limit held when it refused the call.
+fn held_then(held: &Held) -> String {
+    let suspended = match (held.since, held.until) {
+        (Some(since), Some(until)) => format!(", suspended since {} until {}", when::shown(since), when::shown(until)),
+        _ => String::new(),
+    };
+    let windows = held.windows.join(", ");
+    let (limit, counts, after) = (&held.limit, &held.counts, held.read_after_ms);
+    format!("{limit}: {counts}: {windows}{suspended} (read {after} ms later)")
+}
+
 fn facts(decision: &DecisionView) -> Vec<(&'static str, Cell)> {
     let mut facts: Vec<(&'static str, Cell)> = Vec::new();
     let mut fact = |key: &'static str, value: Option<String>, tone: Tone| {
@@ -116,6 +131,10 @@ fn facts(decision: &DecisionView) -> Vec<(&'static str, Cell)> {
     };
     fact("rule", decision.rule.clone(), Tone::Head);
     fact("limit", decision.limit.clone(), Tone::Head);
+    for held in &decision.held {
+        fact("held then", Some(held_then(held)), Tone::Plain);
+    }
+    fact("line", decision.line.clone(), Tone::Plain);
     let country = decision.country.as_ref().map(|code| format!(" in {code}")).unwrap_or_default();
     fact("call", Some(format!("{}{country}", decision.class)), Tone::Plain);
     fact("profile", decision.profile.clone(), Tone::Plain);

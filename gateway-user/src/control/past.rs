@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config,
-    daemon::OrderRule,
+    daemon::{Held, OrderRule},
     journal::{Change, Decision, Incident, Journal, Lane, Rehearsal, Remedy, Report, Tally},
     notify,
 };
@@ -25,6 +25,9 @@ pub struct WhyQuestion {
     /// Only to this number, as it is dialled or with its plus.
     #[serde(default)]
     pub number: Option<String>,
+    /// Only of this line: its name, or `#` and the digest that `list lines` shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
     /// Only since then.
     #[serde(default)]
     pub since: Option<Timestamp>,
@@ -133,6 +136,12 @@ pub struct DecisionView {
     pub generation: u64,
     /// The first digits of its digest.
     pub policy: Option<String>,
+    /// The line, as `list lines` shows it.
+    #[serde(default)]
+    pub line: Option<String>,
+    /// What a limit that refused it held then.
+    #[serde(default)]
+    pub held: Vec<Held>,
     /// Whether others like it may have been left out: those of unproved sources are sampled.
     pub sampled: bool,
     /// The command that undoes it now.
@@ -165,6 +174,8 @@ impl DecisionView {
             limit: decision.limit.clone(),
             generation: decision.generation,
             policy: decision.policy.clone(),
+            line: decision.line_word(),
+            held: decision.held.clone(),
             sampled: lane == Lane::Unproved,
             undo: remedy.undo,
             advice: remedy.advice,

@@ -89,6 +89,9 @@ pub enum Command {
         /// The source.
         #[serde(default)]
         from: Option<IpAddr>,
+        /// The line of a telephone of the site.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<String>,
         /// When; now, where it is left out.
         #[serde(default)]
         at: Option<Timestamp>,
@@ -109,6 +112,14 @@ pub enum Command {
     Report {
         /// Since then.
         since: Timestamp,
+    },
+    /// What answers outside, and who registered from there.
+    Exposure {},
+    /// Windows for calls abroad, from what the site called.
+    Suggest {
+        /// Since then; as far as the journal goes, where it is left out.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
     /// What was stopped, without any number: streams.
     Incidents {

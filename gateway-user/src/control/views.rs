@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::past::{JournalView, WayView};
 use crate::{
-    daemon::{Answers, Event, Explanation, InterfaceState, SiteState},
+    daemon::{Answers, Event, Explanation, Held, InterfaceState, SiteState},
     imports::Shown,
     orders::Order,
 };
@@ -454,6 +454,9 @@ pub struct ExplanationView {
     pub rule: Option<String>,
     /// Every step of the decision.
     pub steps: Vec<StepView>,
+    /// The cells that a call of a line would be charged to.
+    #[serde(default)]
+    pub charged: Vec<Held>,
 }
 
 /// A step of `explain`.
@@ -484,6 +487,7 @@ impl From<Explanation> for ExplanationView {
                 .into_iter()
                 .map(|step| StepView { step: step.name, finding: step.finding, decides: step.decides })
                 .collect(),
+            charged: it.charged,
         }
     }
 }

@@ -6,12 +6,13 @@ use gateway_common::{
     Class,
     limit::{
         CellKey, FLOOR_CELL, Table, line_digest, name_hash,
-        window::{LONGEST_BAN, Ring},
+        window::{CALLS, LONGEST_BAN, Ring},
     },
     policy::image::Key,
 };
 use jiff::{SignedDuration, Timestamp};
 
+use super::Held;
 use crate::{
     config::{Config, Limit, Mode, Network, Window},
     control::views::ListView,
@@ -20,6 +21,9 @@ use crate::{
     policy::{floor, limits},
     what::What,
 };
+
+/// The coarse clock, which times of events are of, stands still for so long: a tick of a kernel with 100 a second.
+const TICK: u64 = 10_000_000;
 
 /// The wall clock and the clock of the kernel's cells, read together.
 #[derive(Clone, Copy, Debug)]
@@ -199,11 +203,62 @@ impl<'c> Named<'c> {
     }
 
     /// The word that lifts a suspension: the country, where the floor stopped all because of one.
-    fn lift(&self, ring: &Ring) -> String {
+    pub(super) fn lift(&self, ring: &Ring) -> String {
         match Site::code(ring.cause) {
             Some(code) if self.is_of_floor() && self.is_of_site() => code.to_owned(),
             _ => self.word(),
         }
+    }
+
+    /// What refused a call at `at`, a time of the kernel's clock, if it was full or suspended then.
+    pub(super) fn held(&self, ring: &Ring, at: u64, clocks: Clocks) -> Option<Held> {
+        // The clock of a record is coarse: the cell may have been written within the tick behind it.
+        let then = at.saturating_add(TICK);
+        let suspended = (1..=then).contains(&ring.since) && at < ring.until;
+        let windows = self.levels(ring, at, then);
+        if !suspended && !windows.iter().any(|(full, _)| *full) {
+            return None;
+        }
+        Some(self.told(ring, at, clocks, windows, suspended))
+    }
+
+    fn levels(&self, ring: &Ring, at: u64, then: u64) -> Vec<(bool, String)> {
+        // The breaker counts nothing itself.
+        let latch = self.is_of_floor() && self.is_of_site();
+        let windows = if latch { &[][..] } else { self.windows() };
+        let mut told: Vec<(bool, String)> = windows.iter().map(|it| level_then(ring, it, at, then)).collect();
+        if self.is_of_floor() && self.is_hot() && ring.used == 0 {
+            let age = then.saturating_sub(ring.first);
+            let had = ring.first != 0 && u128::from(age) < floor::NEW.as_nanos();
+            if had || ring.first == 0 {
+                let hours = floor::NEW.as_secs() / 3600;
+                told.push((had, format!("{} of 1/{hours}h while the country is new to the site", u8::from(had))));
+            }
+        }
+        told
+    }
+
+    /// Whether it is of a country in which fraud ends up.
+    fn is_hot(&self) -> bool {
+        self.kind() == Some(Key::Country)
+            && Site::code(self.key.value).is_some_and(|code| floor::hot().any(|hot| hot == code))
+    }
+
+    fn told(&self, ring: &Ring, at: u64, clocks: Clocks, windows: Vec<(bool, String)>, suspended: bool) -> Held {
+        Held {
+            limit: self.origin(),
+            counts: self.what(),
+            windows: windows.into_iter().map(|(_, told)| told).collect(),
+            since: suspended.then(|| clocks.wall_of(ring.since)),
+            until: suspended.then(|| clocks.wall_of(ring.until)),
+            resume: self.lift(ring),
+            read_after_ms: clocks.kernel.saturating_sub(at) / 1_000_000,
+        }
+    }
+
+    /// Whether it refuses calls now, or would refuse the next one.
+    pub(super) fn holds(&self, ring: &Ring, now: u64) -> bool {
+        now < ring.until || self.windows().iter().any(|window| ring.is_full(raw(window), now))
     }
 
     /// Whether no window of its limit holds a call any more.
@@ -238,11 +293,14 @@ impl<'c> Named<'c> {
 
     /// Whether its line is the one of this name, or of the digest behind a `#`.
     fn is_line(&self, name: &str) -> bool {
-        if let Some(digest) = name.strip_prefix('#') {
-            return u64::from_str_radix(digest, 16) == Ok(self.key.value);
-        }
-        let digest = line_digest(name.as_bytes());
-        self.config.profiles.iter().any(|profile| limits::line_of(profile, digest) == self.key.value)
+        lines(self.config, name).is_some_and(|digests| {
+            let mut cells = self
+                .config
+                .profiles
+                .iter()
+                .flat_map(|profile| digests.iter().map(|digest| limits::line_of(&profile.name, *digest)));
+            cells.any(|cell| cell == self.key.value)
+        })
     }
 
     /// The cell as `list` shows it.
@@ -297,6 +355,43 @@ fn ordinal(n: u64) -> String {
     }
 }
 
+/// The digests that a line may have in a record: of its name; or, behind a `#`, the digest of a cell, which the name of a
+/// profile is part of, or of the line itself. `None` where it is neither.
+pub(super) fn lines(config: &Config, name: &str) -> Option<Vec<u64>> {
+    let Some(digest) = name.strip_prefix('#') else {
+        return (!name.is_empty()).then(|| vec![line_digest(name.as_bytes())]);
+    };
+    let digest = u64::from_str_radix(digest, 16).ok()?;
+    let of_cells = config.profiles.iter().map(|profile| limits::line_of(&profile.name, digest));
+    Some(std::iter::once(digest).chain(of_cells).collect())
+}
+
+/// A cell as full as it is now.
+pub(crate) fn cell_level(config: &Config, key: &CellKey, ring: &Ring, wall: Timestamp, kernel: u64) -> Held {
+    let named = Named::of(config, &[], key);
+    let levels = named.levels(ring, kernel, kernel);
+    named.told(ring, kernel, Clocks { wall, kernel }, levels, kernel < ring.until)
+}
+
+/// The word for a line, as `list lines` shows it and `resume` takes it.
+pub(crate) fn line_word(profile: &str, digest: u64) -> String {
+    format!("line:#{:016x}", limits::line_of(profile, digest))
+}
+
+/// How full a window was at `at`, and whether it was full. What came behind the tick that ends at `then` is left out; where
+/// so much came that calls of that time are forgotten, it was at least so full.
+fn level_then(ring: &Ring, window: &Window, at: u64, then: u64) -> (bool, String) {
+    let raw = raw(window);
+    let kept = ring.admitted.min(CALLS as u64);
+    let last: Vec<u64> =
+        (1..=kept).filter_map(|back| ring.calls.get((ring.admitted - back) as usize % CALLS)).copied().collect();
+    let level = last.iter().filter(|time| **time <= then && at.saturating_sub(**time) < raw.time()).count() as u64;
+    let level = level.min(raw.calls());
+    let forgotten = ring.admitted > kept && last.iter().all(|time| at.saturating_sub(*time) < raw.time());
+    let least = if forgotten && level < raw.calls() { "at least " } else { "" };
+    (level >= raw.calls(), format!("{least}{level} of {window}"))
+}
+
 fn raw(window: &Window) -> gateway_common::limit::window::Window {
     let [first, ..] = limits::windows(std::slice::from_ref(window));
     gateway_common::limit::window::Window(first)
@@ -325,5 +420,49 @@ fn of(value: u64, v4: u8, v6: u8) -> Network {
         Network { address: IpAddr::V4(Ipv4Addr::from_bits(value as u32)), prefix_len: v4 }
     } else {
         Network { address: IpAddr::V6(Ipv6Addr::from_bits(u128::from(value) << 64)), prefix_len: v6 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn ring(times: impl IntoIterator<Item = u64>) -> Ring {
+        let mut ring = Ring::FRESH;
+        for time in times {
+            ring.calls[ring.admitted as usize % CALLS] = time;
+            ring.admitted += 1;
+        }
+        ring
+    }
+
+    #[test]
+    fn a_window_is_told_as_it_was_when_the_call_came() {
+        let window = Window { count: 3, per: std::time::Duration::from_secs(60) };
+        let told = |ring: &Ring, at: u64| level_then(ring, &window, at * SECOND, at * SECOND + TICK);
+        let calls = ring([100, 110, 120, 150, 160].map(|second| second * SECOND));
+        assert_eq!(told(&calls, 105), (false, "1 of 3/1m".into()), "what came later is left out");
+        assert_eq!(told(&calls, 125), (true, "3 of 3/1m".into()));
+        assert_eq!(told(&calls, 165), (true, "3 of 3/1m".into()), "what is older than the window is left out");
+        assert_eq!(told(&calls, 500), (false, "0 of 3/1m".into()));
+        // Within the tick of the coarse clock it may have been the one that filled the window.
+        let last = ring([100 * SECOND, 110 * SECOND, 120 * SECOND + TICK / 2]);
+        assert!(told(&last, 120).0);
+        // So many calls since that those of that time are forgotten.
+        let forgotten = ring((0..80).map(|n| 200 * SECOND + n));
+        assert_eq!(told(&forgotten, 150), (false, "at least 0 of 3/1m".into()));
+    }
+
+    #[test]
+    fn a_line_has_a_digest_by_name_and_by_what_list_shows() {
+        let config = crate::config::built_in().unwrap();
+        let digest = line_digest(b"203");
+        assert_eq!(lines(&config, "203"), Some(vec![digest]));
+        let word = line_word(&config.profiles[0].name, digest);
+        assert!(lines(&config, word.strip_prefix("line:").unwrap()).unwrap().contains(&digest));
+        assert!(lines(&config, &format!("#{digest:x}")).unwrap().contains(&digest));
+        assert_eq!((lines(&config, ""), lines(&config, "#"), lines(&config, "#x")), (None, None, None));
     }
 }

@@ -19,6 +19,8 @@ use tokio::sync::broadcast;
 use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
     former::{self, Former},
+    held,
+    known::Keeper,
     listing, past,
     standing::Standing,
     used::{self, Used},
@@ -90,6 +92,7 @@ pub struct Core {
     /// What limits have suspended, as far as it was told; and the countries that the site has called.
     pub(super) standing: Standing,
     pub(super) used: Used,
+    pub(super) keeper: Keeper,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -139,6 +142,7 @@ impl Core {
             load: parts.load,
             standing: Standing::default(),
             used: used::open(state_dir),
+            keeper: Keeper::default(),
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -149,6 +153,7 @@ impl Core {
         core.keep(ChangeKind::Start, core.started_as(), None);
         let used = core.used.clone();
         core.restore_used(&used);
+        core.restore_known();
         if goes_back {
             core.note_return();
         }
@@ -187,6 +192,7 @@ impl Core {
             }
             Command::Why(question) => return (self.why(&question), flow),
             Command::Report { since } => return (self.report(since), flow),
+            Command::Suggest { since } => return (self.suggest(since), flow),
             Command::Incidents { since } => return (self.incidents(since), flow),
             Command::Block(order) if order.dry_run => return (self.rehearse(order.block(), &order), flow),
             Command::Allow(order) if order.dry_run => return (self.rehearse(OrderRule::Allow, &order), flow),
@@ -206,9 +212,11 @@ impl Core {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
             }
             Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
-            Command::Explain { input, from, at } => {
-                self.explain(&input, from, at).map_err(refused).and_then(|found| reply(&ExplanationView::from(found)))
-            }
+            Command::Explain { input, from, line, at } => self
+                .explain(&input, from, line.as_deref(), at)
+                .map_err(refused)
+                .and_then(|found| reply(&ExplanationView::from(found))),
+            Command::Exposure {} => self.exposure().map_err(refused).and_then(|view| reply(&view)),
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
                 let recent: Vec<Arc<str>> = self.recent.iter().cloned().collect();
@@ -291,6 +299,7 @@ impl Core {
         self.journal.tick(now);
         self.notifier.tick(now);
         self.watch();
+        self.keep_known(false);
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
@@ -341,11 +350,22 @@ impl Core {
     }
 
     /// What would happen to a call now, or at another time by the orders and schedules that hold then.
-    fn explain(&self, input: &str, from: Option<IpAddr>, at: Option<Timestamp>) -> anyhow::Result<Explanation> {
-        let Some(at) = at else { return self.gateway.explain(input, from) };
+    fn explain(
+        &self,
+        input: &str,
+        from: Option<IpAddr>,
+        line: Option<&str>,
+        at: Option<Timestamp>,
+    ) -> anyhow::Result<Explanation> {
+        let line = line.map(|line| line.strip_prefix("line:").unwrap_or(line));
+        let Some(at) = at else { return self.gateway.explain(input, from, line) };
         let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
-        policy::explain(&config, &image, &orders, input, from)
+        // How full a limit is at another time nobody knows.
+        match line.map(|line| policy::OfLine { line, cells: &[], clock: self.gateway.clock(), now: at }) {
+            Some(of) => policy::explain_line(&config, &image, &orders, input, from, &of),
+            None => policy::explain(&config, &image, &orders, input, from),
+        }
     }
 
     /// When [`Core::tick`] has something to do.
@@ -362,13 +382,18 @@ impl Core {
 
     /// Hands the events that wait in the kernel to the followers.
     pub fn drain_events(&mut self) {
+        // Those that tell what a limit held: their cells are read once the gateway is free.
+        let mut limited = Vec::new();
         let (followers, recent, standing) = (&self.followers, &mut self.recent, &mut self.standing);
         let (journal, notifier) = (&self.journal, &self.notifier);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
             notifier.count(&event);
-            standing.note(&event);
-            journal.note(event);
+            if standing.note(&event) && limited.len() < held::MOST {
+                limited.push(event);
+            } else {
+                journal.note(event);
+            }
             let Some(line) = line else { return };
             if recent.len() == RECENT_EVENTS {
                 recent.pop_front();
@@ -379,6 +404,7 @@ impl Core {
                 let _ = followers.send(line);
             }
         });
+        self.note_limited(limited);
         self.watch_if_due();
     }
 
@@ -390,6 +416,7 @@ impl Core {
     /// Notes that the daemon ends because of `why`, and what is in force stays.
     pub fn note_stop(&mut self, why: &str) {
         self.keep_used();
+        self.keep_known(true);
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }
 
@@ -401,6 +428,7 @@ impl Core {
     /// Disarms: detaches from every interface and removes every pin.
     pub fn detach(&mut self, who: &str) -> anyhow::Result<ChangedView> {
         let now = (self.clock)();
+        self.keep_known(true);
         self.gateway.detach()?;
         tracing::warn!(who, "detached: nothing is filtered any more");
         // Whoever starts again after this means the file.

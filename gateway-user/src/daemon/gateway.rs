@@ -3,7 +3,7 @@
 //! The kernel façade implements [`Gateway`]; tests implement it in memory. Everything here is plain data: the shapes
 //! that travel over the control socket are in `control::protocol`.
 
-use std::{net::IpAddr, os::fd::BorrowedFd, sync::Arc};
+use std::{fmt, net::IpAddr, os::fd::BorrowedFd, sync::Arc};
 
 use gateway_common::{
     Class, Method, Reason, Verdict,
@@ -12,6 +12,7 @@ use gateway_common::{
     limit::{CellKey, window::Ring},
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::mask::MaskedNumber;
 use crate::{
@@ -35,11 +36,23 @@ pub trait Gateway {
     /// Calls that are set up or go on, the oldest first.
     fn calls(&self) -> anyhow::Result<Vec<CallState>>;
 
+    /// Calls and registrations that came from outside, as far as the tables remember them, in no order.
+    fn outside_calls(&self) -> anyhow::Result<Vec<FromOutside>>;
+
     /// What was learned of the site.
     fn site(&self) -> anyhow::Result<SiteState>;
 
+    /// Sources that the PBX knows, each with the end of that by [`Gateway::clock`].
+    fn known(&self) -> anyhow::Result<Vec<(IpAddr, u64)>>;
+
+    /// Makes sources known that are not, as far as there is room.
+    fn make_known(&mut self, sources: &[(IpAddr, u64)]) -> anyhow::Result<()>;
+
     /// Every cell of limits by windows.
     fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>>;
+
+    /// One cell of a limit by windows; `None` where nothing was counted under that key.
+    fn cell(&self, key: &CellKey) -> anyhow::Result<Option<Ring>>;
 
     /// Writes a cell, or removes it.
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()>;
@@ -60,8 +73,9 @@ pub trait Gateway {
     /// foreign numbers do not where international calls are off.
     fn self_test(&mut self) -> anyhow::Result<SelfTest>;
 
-    /// What would happen now to a call to `input` from `from`; without a source, from the default profile.
-    fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation>;
+    /// What would happen now to a call to `input` from `from`; without a source, from the default profile. With a line, a
+    /// telephone of the site places it, and limits are as full as they are.
+    fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>) -> anyhow::Result<Explanation>;
 
     /// Switches the kernel's debug traces.
     fn set_trace(&mut self, on: bool) -> anyhow::Result<()>;
@@ -187,6 +201,25 @@ pub struct CallState {
     pub since: Timestamp,
 }
 
+/// A call, or a registration with credentials, of a source outside that is no trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromOutside {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// The host of the site that it was sent to, or that took the call.
+    pub host: IpAddr,
+    /// Whether it was a registration.
+    pub registers: bool,
+    /// Whether the host was seen to answer it at all.
+    pub answered: bool,
+    /// Whether it was known when it came.
+    pub who: Who,
+    /// The digest of the account of a registration, or of the line of a call; 0 where there is none.
+    pub line: u64,
+    /// When it came last.
+    pub last: Timestamp,
+}
+
 /// What the filter has learned of its site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteState {
@@ -287,6 +320,34 @@ pub struct Event {
     pub policy: Option<Arc<str>>,
     /// What decided; `None` where the policy is not known any more.
     pub decided: Option<Decided>,
+    /// The digest of the line; see [`gateway_common::limit::line_digest`]. 0 where there is none.
+    pub line: u64,
+    /// When the packet arrived, by the clock that cells run on, to a tick of the kernel.
+    pub clock: u64,
+    /// What was full or suspended then, where a limit or the floor refused the call.
+    pub held: Vec<Held>,
+}
+
+/// A cell of a limit by windows, as full as it was at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Whose cell it is: `[limit.NAME]`, or `the floor`.
+    pub limit: String,
+    /// What it counts.
+    pub counts: String,
+    /// How full each of its windows was, in words.
+    pub windows: Vec<String>,
+    /// Since when it was suspended; `None` if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The word that `tollgate resume` takes for it.
+    pub resume: String,
+    /// How many milliseconds behind that moment the cell was read. It remembers the times of its calls, so what is told is
+    /// of that moment all the same.
+    pub read_after_ms: u64,
 }
 
 /// What decided about a packet, in the words of the policy that was in force then.
@@ -325,6 +386,22 @@ pub struct Explanation {
     pub rule: Option<String>,
     /// Every step of the decision, in order.
     pub steps: Vec<ExplainStep>,
+    /// The cells that the call would be charged to, as full as they are now; only where a line was asked about.
+    pub charged: Vec<Held>,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.counts)?;
+        if !self.windows.is_empty() {
+            write!(f, ": {}", self.windows.join(", "))?;
+        }
+        match self.until {
+            Some(until) => write!(f, ", suspended until {until}; tollgate resume {} lifts it", self.resume),
+            None if self.windows.is_empty() => f.write_str(": not suspended"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One step of a decision.

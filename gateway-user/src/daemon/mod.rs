@@ -3,23 +3,28 @@
 mod cell;
 mod change;
 mod core;
+mod exposure;
 mod former;
 mod gateway;
 mod guard;
+mod held;
+mod known;
 mod listing;
 mod mask;
 mod past;
 mod reload;
 mod run;
 mod standing;
+mod suggest;
 mod switch;
 mod used;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
+pub(crate) use cell::{cell_level, line_word};
 pub use former::forget as forget_former;
 pub use gateway::{
-    ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation, Gateway,
-    InterfaceState, LinkState, OrderRule, SiteState,
+    ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation,
+    FromOutside, Gateway, Held, InterfaceState, LinkState, OrderRule, SiteState,
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

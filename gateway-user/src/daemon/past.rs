@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{
-    Core, MaskedNumber,
+    Core, MaskedNumber, cell,
     core::{refused, reply},
 };
 use crate::{
@@ -103,13 +103,22 @@ impl Core {
             Ok(numbers) => numbers.unwrap_or_default(),
             Err(error) => return Answer::Reply(Err(error)),
         };
+        let lines = match asked.line.as_deref().map(|line| self.lines(line)).transpose() {
+            Ok(lines) => lines.unwrap_or_default(),
+            Err(error) => return Answer::Reply(Err(error)),
+        };
         let question = Question {
             from: asked.from,
             numbers,
+            lines,
             span: self.span(asked.since, asked.until),
             most: if asked.last { 1 } else { MOST_DECISIONS },
         };
         let (fates, last) = (self.fates(), asked.last);
+        let holding = match self.holding() {
+            Ok(holding) => holding,
+            Err(error) => return Answer::Reply(Err(refused(error))),
+        };
         self.later(move |reader| {
             let found = journal::ask(reader, &question)?;
             let more = if last { 0 } else { found.more };
@@ -118,7 +127,7 @@ impl Core {
                 .iter()
                 .map(|(lane, decision)| {
                     let fate = decision.order.and_then(|order| fates.get(&order)).copied();
-                    DecisionView::of(decision, *lane, journal::remedy(decision, fate))
+                    DecisionView::of(decision, *lane, journal::remedy(decision, fate, &holding))
                 })
                 .filter_map(|view| serde_json::to_string(&view).ok())
                 .chain(DamagedView::of(found.damaged, more).and_then(|view| serde_json::to_string(&view).ok()))
@@ -173,19 +182,29 @@ impl Core {
     }
 
     /// From then, or the oldest record, until then, or now.
-    fn span(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> RangeInclusive<Timestamp> {
+    pub(super) fn span(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> RangeInclusive<Timestamp> {
         since.unwrap_or(Timestamp::MIN)..=until.unwrap_or_else(|| self.now().max(Timestamp::now()))
     }
 
     /// How the journal may have masked a number: as E.164, or as it was dialled.
     fn masked(&self, number: &str, asked: &WhyQuestion) -> Result<Vec<String>, ErrorView> {
-        let found = self.gateway.explain(number, asked.from).map_err(refused)?;
+        let found = self.gateway.explain(number, asked.from, None).map_err(refused)?;
         let numbers = [
             found.e164.map(|digits| MaskedNumber::of(&digits)),
             found.dialled.map(|dialled| MaskedNumber::dialled(&dialled)),
             number.strip_prefix('+').map(MaskedNumber::of),
         ];
         Ok(numbers.into_iter().flatten().map(|masked| masked.to_string()).collect())
+    }
+
+    /// The digests of a line.
+    fn lines(&self, line: &str) -> Result<Vec<u64>, ErrorView> {
+        cell::lines(&self.config, line.strip_prefix("line:").unwrap_or(line)).ok_or_else(|| {
+            ErrorView::usage(format!(
+                "`{}` is no line: write its name, such as 203, or # and the 16 digits that `tollgate list lines` shows",
+                line.escape_debug()
+            ))
+        })
     }
 
     fn fates(&self) -> HashMap<u64, Fate> {

@@ -42,8 +42,8 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Notes an event that may tell of a suspension.
-    pub(super) fn note(&mut self, event: &Event) {
+    /// Notes an event that may tell of a suspension, and says whether it is one.
+    pub(super) fn note(&mut self, event: &Event) -> bool {
         let limited = matches!(
             event.reason,
             Reason::Suspended
@@ -55,7 +55,9 @@ impl Standing {
                 | Reason::DestinationLimit
         );
         self.due |= event.reason == Reason::Banned;
-        self.due |= limited && event.who != Who::Unproved && event.verdict != Verdict::Pass;
+        let tells = limited && event.who != Who::Unproved && event.verdict != Verdict::Pass;
+        self.due |= tells;
+        tells
     }
 }
 

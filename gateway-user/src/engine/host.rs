@@ -55,6 +55,17 @@ impl HostEngine {
         self.image = image.cells;
     }
 
+    /// Begins with a cell that remembers its calls.
+    pub(crate) fn set_ring(&mut self, key: CellKey, ring: &Ring) {
+        self.state.rings.insert(key, *ring);
+    }
+
+    /// The cells that remember their calls, of those that were asked to.
+    #[cfg(test)]
+    pub(crate) fn rings(&self) -> impl Iterator<Item = (&CellKey, &Ring)> {
+        self.state.rings.iter()
+    }
+
     /// Decides about one Ethernet frame; see [`Engine::judge`].
     pub fn judge(&mut self, frame: &[u8], side: Side, ifindex: u32, now_ns: u64) -> Judged {
         let arrival = Arrival { side, ifindex };

@@ -5,6 +5,7 @@
 
 mod lane;
 mod line;
+mod peaks;
 mod question;
 mod read;
 mod record;
@@ -24,6 +25,7 @@ use std::{
 
 use jiff::{Timestamp, civil::Date};
 
+pub use peaks::{BURSTS, LENGTHS, Peaks, peaks};
 pub use question::{Found, Latest, Question, ask};
 pub use record::{Change, ChangeKind, Decision, Entry, Lane, Name};
 pub use rehearsal::{Rehearsal, rehearsal};

@@ -13,6 +13,8 @@ pub struct Question {
     pub from: Option<IpAddr>,
     /// Only to one of these numbers, masked as the journal has them; empty for any.
     pub numbers: Vec<String>,
+    /// Only of a line with one of these digests; empty for any.
+    pub lines: Vec<u64>,
     /// Only of this time.
     pub span: RangeInclusive<Timestamp>,
     /// As many, the latest.
@@ -41,6 +43,7 @@ pub fn ask(reader: &Reader, question: &Question) -> io::Result<Found> {
         let lane = entry.lane();
         if let Entry::Decision(decision) = entry
             && question.from.is_none_or(|from| from == decision.source)
+            && (question.lines.is_empty() || decision.line().is_some_and(|line| question.lines.contains(&line)))
             && (question.numbers.is_empty() || decision.number.as_ref().is_some_and(|it| question.numbers.contains(it)))
         {
             latest.take(lane, decision);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::Role,
-    daemon::{Event, MaskedNumber},
+    daemon::{Event, Held, MaskedNumber, line_word},
 };
 
 /// A name of a fixed list.
@@ -79,6 +79,12 @@ pub struct Decision {
     /// The first digits of its digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// The digest of the line, 16 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// What a limit that refused it held then; of several packets, at the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
 }
 
 const fn one() -> u64 {
@@ -248,7 +254,19 @@ impl Decision {
             limit: decided.and_then(|decided| decided.limit.clone()),
             generation: event.generation,
             policy: event.policy.as_ref().map(|hash| hash.chars().take(HASH_DIGITS).collect()),
+            line: (event.line != 0).then(|| format!("{:016x}", event.line)),
+            held: event.held.clone(),
         }
+    }
+
+    /// The digest of the line.
+    pub fn line(&self) -> Option<u64> {
+        u64::from_str_radix(self.line.as_ref()?, 16).ok()
+    }
+
+    /// The line as `list lines` shows it, and as `resume` takes it.
+    pub fn line_word(&self) -> Option<String> {
+        Some(line_word(self.profile.as_ref()?, self.line()?))
     }
 
     /// The lane that keeps it.
@@ -299,6 +317,7 @@ pub(super) fn grouped(events: &[Event]) -> Vec<Decision> {
         who: &'static str,
         generation: u64,
         rule: Option<&'e str>,
+        line: u64,
     }
     let mut places: HashMap<Alike<'_>, usize> = HashMap::new();
     let mut decisions: Vec<Decision> = Vec::new();
@@ -315,6 +334,7 @@ pub(super) fn grouped(events: &[Event]) -> Vec<Decision> {
             who: event.who.as_str(),
             generation: event.generation,
             rule: event.decided.as_ref().and_then(|decided| decided.rule.as_deref().or(decided.limit.as_deref())),
+            line: event.line,
         };
         let place = *places.entry(alike).or_insert(decisions.len());
         match decisions.get_mut(place) {

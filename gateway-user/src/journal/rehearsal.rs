@@ -59,6 +59,8 @@ pub fn rehearsal(
             class: &decision.class,
             country: decision.country.as_deref(),
             from: decision.source,
+            line: decision.line().unwrap_or(0),
+            vouched: lane != Lane::Unproved,
         };
         match rehearse(config, others, order, call) {
             Grip::No => return,

@@ -1,5 +1,7 @@
 //! What to type so that a call goes through next time.
 
+use std::collections::BTreeSet;
+
 use gateway_common::{Reason, judged::Who};
 
 use super::Decision;
@@ -33,8 +35,9 @@ impl Remedy {
     }
 }
 
-/// What can be done about a decision now. `fate` is that of the order that decided, where one did.
-pub fn remedy(decision: &Decision, fate: Option<Fate>) -> Remedy {
+/// What can be done about a decision now. `fate` is that of the order that decided, where one did; `holding` has the words of
+/// `resume` for all that refuses calls now.
+pub fn remedy(decision: &Decision, fate: Option<Fate>, holding: &BTreeSet<String>) -> Remedy {
     if decision.passed() {
         return Remedy::default();
     }
@@ -44,7 +47,7 @@ pub fn remedy(decision: &Decision, fate: Option<Fate>) -> Remedy {
     let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == decision.reason) else {
         return Remedy::default();
     };
-    let mut remedy = of_reason(*reason, decision);
+    let mut remedy = if decision.held.is_empty() { of_reason(*reason, decision) } else { of_held(decision, holding) };
     if decision.would_drop() {
         let monitored = "it went on: monitor mode, or a rule that only warns";
         let advice = remedy.advice.map_or_else(|| monitored.to_owned(), |advice| format!("{monitored}; {advice}"));
@@ -61,6 +64,14 @@ fn of_order(order: u64, fate: Option<Fate>) -> Remedy {
         }
         Some(_) => Remedy::advice(format!("order {order} has ended: nothing of it is in force")),
         None => Remedy::advice(format!("order {order} is not in the orders store of this daemon")),
+    }
+}
+
+/// A limit refused it, and what it held then is known.
+fn of_held(decision: &Decision, holding: &BTreeSet<String>) -> Remedy {
+    match decision.held.iter().find(|held| holding.contains(&held.resume)) {
+        Some(held) => Remedy::undo(format!("tollgate resume {}", held.resume)),
+        None => Remedy::advice("nothing of that is full or suspended any more: there is nothing to undo"),
     }
 }
 
@@ -149,7 +160,31 @@ fn source(decision: &Decision) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::tests::decision;
+    use crate::{daemon::Held, journal::tests::decision};
+
+    fn none() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    #[test]
+    fn what_a_limit_holds_is_resumed_while_it_does() {
+        let held = Held {
+            limit: "[limit.abroad]".into(),
+            counts: "international calls of the line line:#00".into(),
+            windows: vec!["5 of 5/60s".into()],
+            since: None,
+            until: None,
+            resume: "line:#00".into(),
+            read_after_ms: 3,
+        };
+        let refused = Decision { reason: Reason::LineLimit.as_str().into(), held: vec![held], ..decision(0) };
+        let found = remedy(&refused, None, &BTreeSet::from(["SL".to_owned(), "line:#00".to_owned()]));
+        assert_eq!(found.undo.as_deref(), Some("tollgate resume line:#00"));
+        let found = remedy(&refused, None, &none());
+        assert!(found.undo.is_none() && found.advice.unwrap().contains("nothing to undo"));
+        let would = Decision { verdict: "would-drop".into(), ..refused };
+        assert!(remedy(&would, None, &none()).advice.unwrap().contains("monitor mode"));
+    }
 
     #[test]
     fn each_stop_has_its_command_or_its_advice() {
@@ -158,15 +193,15 @@ mod tests {
             number: number.map(Into::into),
             ..decision(0)
         };
-        let found = remedy(&dropped(Reason::BlockedCountry, Some("+232 76••••••")), None);
+        let found = remedy(&dropped(Reason::BlockedCountry, Some("+232 76••••••")), None, &none());
         assert_eq!(found.undo.as_deref(), Some("tollgate allow +23276 --source 192.0.2.20 --for 1h"));
-        let found = remedy(&dropped(Reason::Suspicious, Some("01••••••")), None);
+        let found = remedy(&dropped(Reason::Suspicious, Some("01••••••")), None, &none());
         assert_eq!(found.undo.as_deref(), Some("tollgate allow dial:01 --source 192.0.2.20 --for 1h"));
         let trunk = Decision { who: "trunk".into(), ..dropped(Reason::Floor, Some("+979 12•••")) };
-        assert_eq!(remedy(&trunk, None).undo.as_deref(), Some("tollgate allow +97912 --for 1h"));
-        assert_eq!(remedy(&dropped(Reason::BlockedPrefix, Some("a;••")), None).undo, None);
+        assert_eq!(remedy(&trunk, None, &none()).undo.as_deref(), Some("tollgate allow +97912 --for 1h"));
+        assert_eq!(remedy(&dropped(Reason::BlockedPrefix, Some("a;••")), None, &none()).undo, None);
         for reason in Reason::ALL.iter().filter(|reason| reason.stops()) {
-            let found = remedy(&dropped(*reason, Some("+232 76••••••")), None);
+            let found = remedy(&dropped(*reason, Some("+232 76••••••")), None, &none());
             let later = matches!(
                 reason,
                 Reason::Order
@@ -179,21 +214,21 @@ mod tests {
             assert!(later || found != Remedy::default(), "{} leaves the operator alone", reason.as_str());
         }
         let would = Decision { verdict: "would-drop".into(), ..dropped(Reason::SourceLimit, None) };
-        let advice = remedy(&would, None).advice.unwrap();
+        let advice = remedy(&would, None, &none()).advice.unwrap();
         assert!(advice.contains("monitor mode") && advice.contains("lifts no limit"), "{advice}");
         let passed = Decision { verdict: "pass".into(), ..dropped(Reason::Allowed, None) };
-        assert_eq!(remedy(&passed, None), Remedy::default());
+        assert_eq!(remedy(&passed, None, &none()), Remedy::default());
     }
 
     #[test]
     fn an_order_is_undone_only_while_it_is_in_force() {
         let by = Decision { order: Some(7), reason: "order".into(), ..decision(0) };
-        let fate = |state, undone| remedy(&by, Some(Fate { state, undone }));
+        let fate = |state, undone| remedy(&by, Some(Fate { state, undone }), &none());
         assert_eq!(fate(orders::State::InForce, None).undo.as_deref(), Some("tollgate undo 7"));
         let undone = fate(orders::State::Undone, Some(9));
         assert_eq!(undone.undo, None);
         assert!(undone.advice.unwrap().contains("undone by order 9"));
         assert!(fate(orders::State::Expired, None).advice.unwrap().contains("has ended"));
-        assert!(remedy(&by, None).advice.unwrap().contains("not in the orders store"));
+        assert!(remedy(&by, None, &none()).advice.unwrap().contains("not in the orders store"));
     }
 }

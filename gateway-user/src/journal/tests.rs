@@ -4,7 +4,7 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
+use gateway_common::{Class, Method, Reason, Verdict, judged::Who, limit::line_digest};
 use jiff::ToSpan as _;
 
 use super::{lane::LaneFiles, *};
@@ -47,6 +47,9 @@ fn event(second: i64, digits: &str, who: Who, verdict: Verdict) -> Event {
             rule: Some("block SL (Sierra Leone) at tollgate.toml:12".into()),
             ..Decided::default()
         }),
+        line: line_digest(b"203"),
+        clock: 0,
+        held: Vec::new(),
     }
 }
 
@@ -113,6 +116,44 @@ fn what_was_handed_over_is_there_after_a_restart_and_nothing_but_the_mask_of_the
             assert!(!fs::read_to_string(&path).unwrap().contains("123456"), "a whole number in {}", path.display());
         }
     }
+}
+
+#[test]
+fn a_record_of_a_version_without_lines_is_read_and_unknown_fields_are_left_out() {
+    let old = r#"{"kind":"decision","time":"2026-11-20T12:00:00Z","verdict":"drop","reason":"line-limit","method":"INVITE",
+        "class":"international","country":"SL","number":"+232 76••","source":"192.0.2.20","who":"lan",
+        "interface":"eth1","side":"lan","profile":"default","limit":"limit.abroad","generation":3}"#;
+    let line = |json: &str| format!("{:08x} {json}", crc32fast::hash(json.as_bytes()));
+    let Some(Entry::Decision(read)) = line::decode(line(old).as_bytes()) else { panic!("an old record is damaged") };
+    assert_eq!((read.line(), read.line_word(), read.held.as_slice()), (None, None, &[][..]));
+    let newer = old.replace("\"generation\"", "\"to-come\":1,\"line\":\"00000000000000ff\",\"generation\"");
+    let Some(Entry::Decision(read)) = line::decode(line(&newer).as_bytes()) else {
+        panic!("a newer record is damaged")
+    };
+    assert_eq!(read.line(), Some(0xff));
+    let odd = newer.replace("00000000000000ff", "what");
+    let Some(Entry::Decision(read)) = line::decode(line(&odd).as_bytes()) else { panic!("it is whole") };
+    assert_eq!(read.line(), None);
+}
+
+#[test]
+fn telephones_behind_one_address_keep_a_record_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    let of_line = |name: &[u8]| Event { line: line_digest(name), ..event(0, "23276123456", Who::Lan, Verdict::Drop) };
+    for name in [b"203", b"204", b"203"] {
+        journal.note(of_line(name));
+    }
+    let (found, _) = all(&settled(&journal));
+    let mut lines: Vec<(Option<u64>, u64)> = found
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Decision(decision) => Some((decision.line(), decision.count)),
+            Entry::Change(_) => None,
+        })
+        .collect();
+    lines.sort_by_key(|(_, count)| *count);
+    assert_eq!(lines, [(Some(line_digest(b"204")), 1), (Some(line_digest(b"203")), 2)]);
 }
 
 #[test]

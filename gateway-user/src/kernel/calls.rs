@@ -2,15 +2,15 @@
 
 #![expect(unsafe_code, reason = "a record of the kernel's tables is read as its octets")]
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, MapData},
+    maps::{Array, HashMap, MapData, MapError},
 };
 use gateway_common::{
-    Class,
+    Class, Reason,
     addr::Addr,
     call::{CALL, Call, State},
     judged::Who,
@@ -18,12 +18,17 @@ use gateway_common::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use super::events::{Clocks, address, country};
-use crate::daemon::{CallState, SiteState};
+use super::events::{Clocks, country};
+use crate::{
+    daemon::{CallState, FromOutside, SiteState},
+    policy::charged::{addr, address},
+};
 
 const WORDS: usize = HINTS as usize / 64;
 /// Sources that the table of known ones has room for.
 const ROOM: u32 = 16_384;
+/// BPF_NOEXIST: what is there stays.
+const NOEXIST: u64 = 1;
 
 /// What was learned of a site, as the kernel keeps it.
 #[derive(Clone, Copy)]
@@ -48,6 +53,34 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
     }
     calls.sort_by_key(|call| call.since);
     Ok(calls)
+}
+
+/// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
+pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
+    let mut found = Vec::new();
+    for name in ["CALLS", "CALLS_OTHER"] {
+        for entry in &table::<u64, [u8; CALL]>(ebpf, name)? {
+            let (_, octets) = entry.with_context(|| format!("cannot read {name}"))?;
+            found.extend(outside(&Call::from_octets(&octets), clocks));
+        }
+    }
+    Ok(found)
+}
+
+fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
+    let who = Who::from_u8(call.who).filter(|who| matches!(who, Who::Known | Who::Unproved))?;
+    // What a limit refused did not reach the host; what nobody answered proves nothing of it.
+    let answered = matches!(call.state(), State::Ringing | State::Challenged | State::Answered | State::Ended);
+    Some(FromOutside {
+        source: address(call.caller),
+        host: address(call.callee),
+        // Of all that is kept only a registration makes no call.
+        registers: call.reason == Reason::SipOther as u8,
+        answered,
+        who,
+        line: call.line,
+        last: clocks.wall(call.last),
+    })
 }
 
 fn shown(call: &Call, clocks: Clocks) -> CallState {
@@ -96,6 +129,39 @@ pub(super) fn begin(ebpf: &mut Ebpf) -> Result<()> {
     map.set(0, Learned(site), 0).context("cannot key the table of calls")
 }
 
+/// Sources that are known, and until when.
+pub(super) fn known(ebpf: &Ebpf) -> Result<Vec<(IpAddr, u64)>> {
+    let now = monotonic();
+    let entries: Vec<([u64; 2], u64)> =
+        table::<[u64; 2], u64>(ebpf, "KNOWN")?.iter().collect::<Result<_, _>>().context("cannot read KNOWN")?;
+    let known = entries.into_iter().filter(|(_, until)| *until > now);
+    Ok(known.map(|([hi, lo], until)| (address(Addr { hi, lo }), until)).collect())
+}
+
+/// Makes sources known that are not. Their hints are written first: a source without one is not looked up. What becomes known
+/// meanwhile may lose its hint, as in [`tidy`], and is taken for an unknown source until it registers again.
+pub(super) fn make_known(ebpf: &mut Ebpf, sources: &[(IpAddr, u64)]) -> Result<()> {
+    let sources: Vec<(Addr, u64)> = sources.iter().map(|(source, until)| (addr(*source), *until)).collect();
+    let map = ebpf.map_mut("HINTS_MAP").ok_or_else(|| anyhow!("the BPF object has no map HINTS_MAP"))?;
+    let mut map: Array<_, [u64; WORDS]> = map.try_into()?;
+    let mut hints = map.get(&0, 0).context("cannot read the hints")?;
+    for (source, _) in &sources {
+        let bit = hint(*source) as usize;
+        hints[bit / 64] |= 1 << (bit % 64);
+    }
+    map.set(0, hints, 0).context("cannot write the hints")?;
+    let map = ebpf.map_mut("KNOWN").ok_or_else(|| anyhow!("the BPF object has no map KNOWN"))?;
+    let mut map: HashMap<_, [u64; 2], u64> = map.try_into()?;
+    for (source, until) in sources {
+        match map.insert([source.hi, source.lo], until, NOEXIST) {
+            // It registered meanwhile, and is known for longer.
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+            inserted => inserted.context("cannot make a source known")?,
+        }
+    }
+    Ok(())
+}
+
 /// Forgets sources whose time is over. Hints are made anew only then: a source that becomes known meanwhile may be taken for
 /// an unknown one until it registers again.
 pub(super) fn tidy(ebpf: &mut Ebpf) -> Result<()> {
@@ -140,4 +206,32 @@ fn table<'a, K: Pod, V: Pod>(ebpf: &'a Ebpf, name: &str) -> Result<HashMap<&'a M
 fn monotonic() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_source_outside_says_what_its_host_did() {
+        let clocks = Clocks::now();
+        let call = Call {
+            caller: Addr::v4(0xc633_6407),
+            callee: Addr::v4(0xc000_0201),
+            who: Who::Unproved as u8,
+            reason: Reason::SipOther as u8,
+            line: 5,
+            last: 1,
+            ..Call::default()
+        };
+        let found = |state: State| outside(&Call { state: state as u8, ..call }, clocks).unwrap();
+        let told = found(State::Challenged);
+        assert_eq!((told.source.to_string(), told.host.to_string()), ("198.51.100.7".into(), "192.0.2.1".into()));
+        assert!(told.registers && told.answered && told.line == 5, "{told:?}");
+        assert!(!found(State::Invited).answered && !found(State::Refused).answered);
+        assert!(!outside(&Call { reason: Reason::Allowed as u8, ..call }, clocks).unwrap().registers);
+        for who in [Who::Lan, Who::Trunk] {
+            assert_eq!(outside(&Call { who: who as u8, ..call }, clocks), None, "{}", who.as_str());
+        }
+    }
 }

@@ -42,13 +42,21 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, Ring)>> {
     Ok(found)
 }
 
+/// One cell.
+pub(super) fn read_one(ebpf: &Ebpf, key: &CellKey) -> Result<Option<Ring>> {
+    let name = table(key);
+    let map = ebpf.map(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
+    let map: Map<&MapData> = map.try_into()?;
+    match map.get(&octets_of(key), LOCK) {
+        Ok(cell) => Ok(ring(&cell)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error).context("cannot read a cell of a limit"),
+    }
+}
+
 /// Writes a cell, or removes it; one that is away already is none that could not be removed.
 pub(super) fn write(ebpf: &mut Ebpf, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
-    let name = match key.table() {
-        Table::Own => WINDOWS,
-        Table::Shared => SHARED,
-        Table::Bans => BANS,
-    };
+    let name = table(key);
     let map = ebpf.map_mut(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
     let mut map: Map<&mut MapData> = map.try_into()?;
     let key = octets_of(key);
@@ -59,6 +67,15 @@ pub(super) fn write(ebpf: &mut Ebpf, key: &CellKey, ring: Option<&Ring>) -> Resu
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             Err(error) => Err(error).context("cannot remove a cell of a limit"),
         },
+    }
+}
+
+/// The map that a cell stands in.
+const fn table(key: &CellKey) -> &'static str {
+    match key.table() {
+        Table::Own => WINDOWS,
+        Table::Shared => SHARED,
+        Table::Bans => BANS,
     }
 }
 

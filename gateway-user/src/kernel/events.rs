@@ -1,7 +1,6 @@
 //! Events: two ring buffers, so that trunk and lan sources have a lane that others cannot fill.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use aya::{
     Ebpf,
     maps::{Map, MapData, RingBuf},
 };
-use gateway_common::{addr::Addr, judged::Judged};
+use gateway_common::judged::Judged;
 use jiff::{SignedDuration, Timestamp};
 use rustix::{
     event::epoll,
@@ -22,6 +21,7 @@ use crate::{
     config::Role,
     daemon::{Event, MaskedNumber},
     numbering,
+    policy::charged::address,
 };
 
 /// The rings, and one descriptor that tells of both.
@@ -112,6 +112,9 @@ pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Ro
         generation: judged.generation.into(),
         policy: None,
         decided: None,
+        line: judged.line,
+        clock: judged.time,
+        held: Vec::new(),
     }
 }
 
@@ -129,17 +132,10 @@ fn number(judged: &Judged) -> Option<MaskedNumber> {
     (!dialled.is_empty()).then(|| MaskedNumber::dialled(&String::from_utf8_lossy(dialled)))
 }
 
-pub(super) fn address(addr: Addr) -> IpAddr {
-    match addr.as_v4() {
-        Some(v4) => Ipv4Addr::from_bits(v4).into(),
-        None => Ipv6Addr::from_bits(u128::from(addr.hi) << 64 | u128::from(addr.lo)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_common::{Reason, Verdict};
+    use gateway_common::{Reason, Verdict, addr::Addr};
 
     #[test]
     fn a_record_becomes_an_event_without_its_number() {

@@ -55,7 +55,8 @@ use self::{
 use crate::{
     config::{Config, Interface, Role},
     daemon::{
-        ActiveOrder, Applied, CallState, Counters, Event, Explanation, Gateway, InterfaceState, LinkState, SiteState,
+        ActiveOrder, Applied, CallState, Counters, Event, Explanation, FromOutside, Gateway, InterfaceState, LinkState,
+        SiteState,
     },
     doctor::rtnetlink::{self, Link},
     policy::{self, Compiler, PolicyImage},
@@ -316,12 +317,28 @@ impl Gateway for Kernel {
         calls::list(&self.ebpf, Clocks::now())
     }
 
+    fn outside_calls(&self) -> Result<Vec<FromOutside>> {
+        calls::outside_calls(&self.ebpf, Clocks::now())
+    }
+
     fn site(&self) -> Result<SiteState> {
         calls::site(&self.ebpf, Clocks::now())
     }
 
+    fn known(&self) -> Result<Vec<(IpAddr, u64)>> {
+        calls::known(&self.ebpf)
+    }
+
+    fn make_known(&mut self, sources: &[(IpAddr, u64)]) -> Result<()> {
+        calls::make_known(&mut self.ebpf, sources)
+    }
+
     fn cells(&self) -> Result<Vec<(CellKey, Ring)>> {
         cells::read(&self.ebpf)
+    }
+
+    fn cell(&self, key: &CellKey) -> Result<Option<Ring>> {
+        cells::read_one(&self.ebpf, key)
     }
 
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
@@ -387,9 +404,12 @@ impl Gateway for Kernel {
         selftest::whole(&mut self.proof, &self.in_force.rules.config, &self.in_force.rules.orders)
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>) -> Result<Explanation> {
+    fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>) -> Result<Explanation> {
         let InForce { rules, image } = &self.in_force;
-        policy::explain(&rules.config, image, &rules.orders, input, from)
+        let Some(line) = line else { return policy::explain(&rules.config, image, &rules.orders, input, from) };
+        let cells = self.cells()?;
+        let asked = policy::OfLine { line, cells: &cells, clock: self.clock(), now: Timestamp::now() };
+        policy::explain_line(&rules.config, image, &rules.orders, input, from, &asked)
     }
 
     fn set_trace(&mut self, on: bool) -> Result<()> {

@@ -155,6 +155,9 @@ mod tests {
             generation: 1,
             policy: None,
             decided: None,
+            line: 0,
+            clock: 0,
+            held: Vec::new(),
         }
     }
 

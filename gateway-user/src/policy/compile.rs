@@ -272,7 +272,7 @@ fn build(
         let dial = dial.put(&mut cells, &mut states).map_err(full)?;
         cells.set(base + DIAL_RULES, dial);
         cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
-        cells.set(base + PROFILE_NAME, limits::line_of(profile, 0));
+        cells.set(base + PROFILE_NAME, limits::line_of(&profile.name, 0));
         let actions_of = outcomes.row(number);
         let row = cells.put(&actions_of).map_err(full)?;
         cells.set(base + ACTIONS, u64::from(row));

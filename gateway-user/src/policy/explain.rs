@@ -8,18 +8,21 @@ use gateway_common::{
     Class, Reason,
     judge::Side,
     judged::{Judged, Who},
+    limit::{CellKey, FLOOR_CELL, window::Ring},
     policy::image::{SOURCES_V4, SOURCES_V6},
 };
+use jiff::Timestamp;
 
 use super::{
     PolicyImage,
     actions::on_floor,
+    charged::{Charged, address},
     matching::{Called, profile_of, suspected},
     say::Say,
 };
 use crate::{
-    config::{Config, Imported, Mode, Scheduled},
-    daemon::{ActiveOrder, ExplainStep, Explanation, OrderRule},
+    config::{Config, Imported, Mode, Profile, Scheduled},
+    daemon::{self, ActiveOrder, ExplainStep, Explanation, Held, OrderRule},
     engine::host::HostEngine,
     numbering, replay,
     what::What,
@@ -27,6 +30,23 @@ use crate::{
 
 /// Octets of a number or URI that is asked about.
 const LONGEST: usize = 1000;
+/// Octets of a line that is asked about.
+const LONGEST_LINE: usize = 64;
+/// A time at which no limit has counted anything, nanoseconds.
+const UNUSED: u64 = 1_000_000_000;
+
+/// The line that places a call, and what limits by windows hold.
+#[derive(Clone, Copy, Debug)]
+pub struct OfLine<'a> {
+    /// The user of its From.
+    pub line: &'a str,
+    /// Every cell; one that is not here is empty.
+    pub cells: &'a [(CellKey, Ring)],
+    /// The time, by the clock that cells run on.
+    pub clock: u64,
+    /// The same by the wall clock.
+    pub now: Timestamp,
+}
 
 /// What would happen now to a call to `input`, a dialled string or a URI, from `from`; without a source, from the default
 /// profile. `image` is what `config` and `orders` compiled to. Limits are taken as unused.
@@ -41,6 +61,41 @@ pub fn explain(
     input: &str,
     from: Option<IpAddr>,
 ) -> anyhow::Result<Explanation> {
+    explained(config, image, orders, input, from, None)
+}
+
+/// [`explain`] for a telephone of the site: the call comes from the LAN side, and limits are as full as they are.
+///
+/// # Errors
+///
+/// As [`explain`], and where no From can name the line.
+pub fn explain_line(
+    config: &Config,
+    image: &PolicyImage,
+    orders: &[ActiveOrder],
+    input: &str,
+    from: Option<IpAddr>,
+    of: &OfLine<'_>,
+) -> anyhow::Result<Explanation> {
+    let is_user = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%#".contains(&octet);
+    if !(1..=LONGEST_LINE).contains(&of.line.len()) || !of.line.bytes().all(is_user) || of.line.starts_with('#') {
+        anyhow::bail!(
+            "{:?} names no line here: write what stands in front of the @ of From, such as 203; a digest tells nothing of \
+             its name",
+            of.line
+        );
+    }
+    explained(config, image, orders, input, from, Some(of))
+}
+
+fn explained(
+    config: &Config,
+    image: &PolicyImage,
+    orders: &[ActiveOrder],
+    input: &str,
+    from: Option<IpAddr>,
+    of: Option<&OfLine<'_>>,
+) -> anyhow::Result<Explanation> {
     let uri = request_uri(input)?;
     let mut image = image.clone();
     if from.is_none() {
@@ -50,8 +105,15 @@ pub fn explain(
             }
         }
     }
-    let frame = replay::invite(from, &uri)?;
-    let judged = HostEngine::new(image).judge(&frame, Side::Wan, 0, 1_000_000_000);
+    let frame = replay::invite(from, of.map_or("", |of| of.line), &uri)?;
+    let mut engine = HostEngine::new(image);
+    let judged = match of {
+        None => engine.judge(&frame, Side::Wan, 0, UNUSED),
+        Some(of) => {
+            of.cells.iter().for_each(|(key, ring)| engine.set_ring(*key, ring));
+            engine.judge(&frame, Side::Lan, 0, of.clock)
+        }
+    };
     let Some(profile) = profile_of(config, from) else { anyhow::bail!("the policy has no profile") };
     let dialled = String::from_utf8_lossy(judged.dialled()).into_owned();
     let e164: String = judged.e164().map(char::from).collect();
@@ -68,7 +130,8 @@ pub fn explain(
         line: judged.line,
         vouched: judged.who() != Who::Unproved,
     };
-    let call = Call { config, orders, called, judged: &judged };
+    let charged = of.map_or_else(Vec::new, |of| charged(config, profile, &judged, of));
+    let call = Call { config, orders, called, judged: &judged, charged: &charged };
     let steps = call.steps();
     let rule = steps.iter().find(|step| step.decides).map(|step| step.finding.clone());
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -83,7 +146,27 @@ pub fn explain(
         reason: judged.reason(),
         rule,
         steps,
+        charged: charged.into_iter().map(|(_, held)| held).collect(),
     })
+}
+
+/// The cells that a call of a line is charged to, each with whether it is of the floor.
+fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>) -> Vec<(bool, Held)> {
+    let call = Charged {
+        who: judged.who(),
+        source: address(judged.source),
+        line: judged.line,
+        country: judged.country,
+        class: judged.class(),
+        method: judged.method(),
+    };
+    let keys = call.cells(config, profile, of.now).into_iter();
+    let level = |key: CellKey| {
+        let found = of.cells.iter().find(|(other, _)| *other == key);
+        let ring = found.map_or(&Ring::FRESH, |(_, ring)| ring);
+        (key.limit == FLOOR_CELL, daemon::cell_level(config, &key, ring, of.now, of.clock))
+    };
+    keys.map(level).collect()
 }
 
 /// The Request-URI of a call to `input`.
@@ -118,6 +201,8 @@ struct Call<'a> {
     orders: &'a [ActiveOrder],
     called: Called<'a>,
     judged: &'a Judged,
+    /// What it would be charged to, and whether that is of the floor; empty where no line is asked about.
+    charged: &'a [(bool, Held)],
 }
 
 impl Call<'_> {
@@ -151,6 +236,7 @@ impl Call<'_> {
             Reason::Order => "orders",
             Reason::Allowed if self.called.deciding_order(self.orders).is_some() => "orders",
             Reason::Floor => "floor",
+            Reason::Suspended if self.charged.iter().any(|(floor, held)| *floor && held.until.is_some()) => "floor",
             Reason::Unreadable | Reason::AmbiguousTarget | Reason::NoNumber | Reason::NotSip | Reason::SipOther => {
                 "dialled string"
             }
@@ -161,7 +247,8 @@ impl Call<'_> {
 
     fn source(&self) -> String {
         let profile = &self.called.profile.name;
-        let Some(from) = self.called.from else { return format!("no source named: profile {profile}") };
+        let line = if self.called.line == 0 { "" } else { ", a telephone of the site" };
+        let Some(from) = self.called.from else { return format!("no source named{line}: profile {profile}") };
         let trunk = self.config.trunks.iter().find(|trunk| trunk.sources.iter().any(|network| network.contains(from)));
         match (self.judged.who(), trunk) {
             (Who::Trunk, Some(trunk)) => {
@@ -261,8 +348,16 @@ impl Call<'_> {
             Some(range) if on_floor(range) => {
                 format!("+{} is refused in either mode; tollgate allow +{} lets it pass", range.prefix, range.prefix)
             }
-            _ => "does not concern it".to_owned(),
+            _ => match self.levels(true).as_slice() {
+                [] => "does not concern it".to_owned(),
+                told => format!("counts it: {}", told.join("; ")),
+            },
         }
+    }
+
+    /// What the floor, or the limits of the file, count the call by, and how full that is.
+    fn levels(&self, floor: bool) -> Vec<String> {
+        self.charged.iter().filter(|(of_floor, _)| *of_floor == floor).map(|(_, held)| held.to_string()).collect()
     }
 
     fn file(&self) -> String {
@@ -339,6 +434,10 @@ impl Call<'_> {
         };
         let names: Vec<String> =
             self.called.profile.limits.iter().filter(counts).map(|name| format!("limit.{name}")).collect();
+        let levels = self.levels(false);
+        if !levels.is_empty() {
+            return format!("{} would count it: {}", names.join(", "), levels.join("; "));
+        }
         match (self.called.class, names.is_empty()) {
             (Class::Emergency, _) => "the flood bucket of emergency calls, for sources that nobody knows".to_owned(),
             (_, true) => "none counts it".to_owned(),

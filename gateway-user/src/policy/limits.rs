@@ -154,8 +154,8 @@ pub(super) fn of_profile(config: &Config, profile: &Profile) -> u64 {
 }
 
 /// What the cells of a line are kept under: its digest, and a hash of the name of its profile.
-pub(crate) fn line_of(profile: &Profile, digest: u64) -> u64 {
-    let name = u64::from(name_hash(profile.name.as_bytes()));
+pub(crate) fn line_of(profile: &str, digest: u64) -> u64 {
+    let name = u64::from(name_hash(profile.as_bytes()));
     // The lower half of a digest tells lines apart as well as the upper one: both are to be touched.
     digest ^ (name << 32 | name)
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use gateway_common::limit::line_digest;
+
 use super::{matching::profile_of, say::Say};
 use crate::{
     config::{Config, Profile},
@@ -22,6 +24,26 @@ pub struct Remembered<'a> {
     pub country: Option<&'a str>,
     /// Its source.
     pub from: IpAddr,
+    /// The digest of its line; 0 where it has none, or that is not known.
+    pub line: u64,
+    /// Whether the site vouched for its source.
+    pub vouched: bool,
+}
+
+impl Remembered<'_> {
+    fn is_line(&self, name: &str) -> bool {
+        self.line != 0 && line_digest(name.as_bytes()) == self.line
+    }
+
+    /// Whether an order holds for the call. What an unproved source says of its line lets nothing pass.
+    fn is_under(&self, order: &ActiveOrder, profile: &Profile) -> bool {
+        match &order.scope {
+            Scope::Site => true,
+            Scope::Profile(name) => profile.name == *name,
+            Scope::Source(network) => network.contains(self.from),
+            Scope::Line(name) => self.is_line(name) && (self.vouched || order.rule != OrderRule::Allow),
+        }
+    }
 }
 
 /// Whether an order would have decided about a call.
@@ -47,16 +69,17 @@ pub fn rehearse(config: &Config, others: &[ActiveOrder], order: &ActiveOrder, ca
     let Some(profile) = profile_of(config, Some(call.from)) else { return Grip::No };
     let all: Vec<&ActiveOrder> = others.iter().chain([order]).collect();
     let mut doubtful = false;
-    // What is dialled is asked before the number, and the number before the source.
-    let tiers: [fn(&What) -> bool; 3] = [
+    // What is dialled is asked before the number, and the number before the line and the source.
+    let tiers: [fn(&What) -> bool; 4] = [
         |what| matches!(what, What::Dial(_)),
         |what| matches!(what, What::Prefix(_) | What::Country(_) | What::Class(_)),
+        |what| matches!(what, What::Line(_)),
         |what| matches!(what, What::Source(_)),
     ];
     for tier in tiers {
         let matches: Vec<Match> = all
             .iter()
-            .filter(|given| is_in(&given.scope, profile, call.from))
+            .filter(|given| call.is_under(given, profile))
             .flat_map(|given| given.what.iter().map(move |what| (*given, what)))
             .filter(|(_, what)| tier(what))
             .filter_map(|(given, what)| {
@@ -87,15 +110,6 @@ fn acts(given: &ActiveOrder, tried: &ActiveOrder) -> Option<Say> {
     Say::of(given.rule).or(counts.then_some(Say::Block))
 }
 
-fn is_in(scope: &Scope, profile: &Profile, from: IpAddr) -> bool {
-    match scope {
-        Scope::Site => true,
-        Scope::Profile(name) => profile.name == *name,
-        Scope::Source(network) => network.contains(from),
-        Scope::Line(_) => false,
-    }
-}
-
 /// Whether it matches for sure or perhaps, and with how many digits; `None` where it cannot.
 fn matched(what: &What, call: Remembered<'_>) -> Option<(bool, usize)> {
     let Readable { head, e164, hidden } = call.number;
@@ -117,7 +131,8 @@ fn matched(what: &What, call: Remembered<'_>) -> Option<(bool, usize)> {
         }
         What::Class(class) => (class.as_str() == call.class).then_some((true, 0)),
         What::Source(network) => network.contains(call.from).then_some((true, usize::from(network.prefix_len))),
-        What::Prefix(_) | What::Line(_) => None,
+        What::Line(name) => call.is_line(name).then_some((true, 0)),
+        What::Prefix(_) => None,
     }
 }
 
@@ -136,7 +151,12 @@ mod tests {
         let number = Readable::of(masked.as_str());
         let class = if number.e164 { "international" } else { "unknown" };
         let from = "192.0.2.3".parse().unwrap();
-        rehearse(&config, others, order, Remembered { number: &number, class, country, from })
+        rehearse(
+            &config,
+            others,
+            order,
+            Remembered { number: &number, class, country, from, line: line_digest(b"203"), vouched: true },
+        )
     }
 
     #[test]
@@ -165,6 +185,17 @@ mod tests {
             [("dial:05", Grip::Decides), ("dial:0570", Grip::Perhaps), ("dial:06", Grip::No), ("+81", Grip::No)]
         {
             assert_eq!(grip(&[], &block(what), &dialled, None), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn an_order_for_a_line_cuts_its_calls_and_no_others() {
+        let number = MaskedNumber::of("23276123456");
+        for (scope, expected) in [("203", Grip::Decides), ("204", Grip::No)] {
+            let block = order(OrderRule::Block, &["SL"], Scope::Line(scope.into()));
+            assert_eq!(grip(&[], &block, &number, Some("SL")), expected, "{scope}");
+            let whole = order(OrderRule::Block, &[&format!("line:{scope}")], Scope::Site);
+            assert_eq!(grip(&[], &whole, &number, Some("SL")), expected, "{scope}");
         }
     }
 

@@ -38,10 +38,11 @@ fn datagram(source: [u8; 4], payload: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// An INVITE to `uri` from `source`, as the frame that would carry it; without a source, from where messages of files
-/// come.
-pub(crate) fn invite(source: Option<IpAddr>, uri: &str) -> anyhow::Result<Vec<u8>> {
+/// come. `line` is the user of its From, empty for none.
+pub(crate) fn invite(source: Option<IpAddr>, line: &str, uri: &str) -> anyhow::Result<Vec<u8>> {
+    let at = if line.is_empty() { "" } else { "@" };
     let message = format!(
-        "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP gateway.invalid\r\nFrom: <sip:gateway.invalid>;tag=1\r\nTo: <{uri}>\r\n\
+        "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP gateway.invalid\r\nFrom: <sip:{line}{at}gateway.invalid>;tag=1\r\nTo: <{uri}>\r\n\
          Call-ID: explain@gateway.invalid\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
     );
     match source.map(|source| source.to_canonical()) {

@@ -22,8 +22,8 @@ use gateway_user::selftest::SelfTest;
 use gateway_user::{
     config::{self, Config},
     daemon::{
-        self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation, Gateway,
-        InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
+        self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation,
+        FromOutside, Gateway, InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
     },
 };
 use jiff::Timestamp;
@@ -69,6 +69,8 @@ pub(crate) struct Board {
     pub(crate) cells: HashMap<CellKey, Ring>,
     pub(crate) clock: u64,
     pub(crate) uncounted: u64,
+    /// Sources that the PBX knows, and until when by the clock.
+    pub(crate) known: Vec<(IpAddr, u64)>,
     pub(crate) now: Option<Timestamp>,
 }
 
@@ -137,12 +139,38 @@ impl Gateway for Fake {
         Ok(vec![call(Class::National, "JP"), call(Class::International, "SL")])
     }
 
+    fn outside_calls(&self) -> anyhow::Result<Vec<FromOutside>> {
+        let register = FromOutside {
+            source: [198, 51, 100, 7].into(),
+            host: [192, 0, 2, 1].into(),
+            registers: true,
+            answered: true,
+            who: Who::Unproved,
+            line: 0xff,
+            last: Timestamp::UNIX_EPOCH,
+        };
+        Ok(vec![register])
+    }
+
     fn site(&self) -> anyhow::Result<SiteState> {
         Ok(SiteState { known: 3, room: 16, answered: Some(Timestamp::UNIX_EPOCH), armed: true, arms: None })
     }
 
+    fn known(&self) -> anyhow::Result<Vec<(IpAddr, u64)>> {
+        Ok(self.0.lock().unwrap().known.clone())
+    }
+
+    fn make_known(&mut self, sources: &[(IpAddr, u64)]) -> anyhow::Result<()> {
+        self.0.lock().unwrap().known.extend(sources);
+        Ok(())
+    }
+
     fn cells(&self) -> anyhow::Result<Vec<(CellKey, Ring)>> {
         Ok(self.0.lock().unwrap().cells.iter().map(|(key, ring)| (*key, *ring)).collect())
+    }
+
+    fn cell(&self, key: &CellKey) -> anyhow::Result<Option<Ring>> {
+        Ok(self.0.lock().unwrap().cells.get(key).copied())
     }
 
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()> {
@@ -176,7 +204,7 @@ impl Gateway for Fake {
         None
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>) -> anyhow::Result<Explanation> {
+    fn explain(&self, input: &str, from: Option<IpAddr>, _: Option<&str>) -> anyhow::Result<Explanation> {
         Ok(Explanation {
             input: input.into(),
             profile: if from.is_some() { "lobby".into() } else { "default".into() },
@@ -188,6 +216,7 @@ impl Gateway for Fake {
             reason: Reason::BlockedCountry,
             rule: Some("tollgate.toml:12".into()),
             steps: vec![ExplainStep { name: "policy".into(), finding: "SL is blocked".into(), decides: true }],
+            charged: Vec::new(),
         })
     }
 
@@ -225,6 +254,9 @@ pub(crate) fn event() -> Event {
         generation: 1,
         policy: Some("5ea1".into()),
         decided: None,
+        line: 0,
+        clock: 0,
+        held: Vec::new(),
     }
 }
 

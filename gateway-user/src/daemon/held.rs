@@ -1,0 +1,67 @@
+//! What a limit held when it refused a call: kept with the call, since nobody can read it later.
+
+use std::collections::{BTreeSet, HashMap};
+
+use gateway_common::limit::{CellKey, window::Ring};
+
+use super::{
+    Core, Event, Held,
+    cell::{Clocks, Named, Site},
+};
+use crate::policy::{charged::Charged, profile_of};
+
+/// Events of one look at the rings whose cells are read; what comes on top is kept without.
+pub(super) const MOST: usize = 4096;
+/// Cells that are told of one call: more than two were never what stopped it.
+const TOLD: usize = 4;
+
+impl Core {
+    /// Hands events of what limits refused to the journal, each with what the limit held.
+    pub(super) fn note_limited(&self, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let clocks = self.clocks();
+        // A telephone that runs wild asks for the same cell a thousand times.
+        let mut read = HashMap::new();
+        for mut event in events {
+            event.held = self.held(&event, clocks, &mut read);
+            self.journal.note(event);
+        }
+    }
+
+    fn held(&self, event: &Event, clocks: Clocks, read: &mut HashMap<CellKey, Option<Ring>>) -> Vec<Held> {
+        let Some(profile) = profile_of(&self.config, Some(event.source)) else { return Vec::new() };
+        let call = Charged {
+            who: event.who,
+            source: event.source,
+            line: event.line,
+            country: event.country.map_or(0, Site::number),
+            class: event.class,
+            method: event.method,
+        };
+        let mut held = Vec::new();
+        for key in call.cells(&self.config, profile, event.time) {
+            let ring = read.entry(key).or_insert_with(|| match self.gateway.cell(&key) {
+                Ok(ring) => ring,
+                Err(error) => {
+                    tracing::warn!("cannot read how full a limit was; the journal lacks that: {error:#}");
+                    None
+                }
+            });
+            held.extend(
+                ring.and_then(|ring| Named::of(&self.config, &self.in_force, &key).held(&ring, event.clock, clocks)),
+            );
+        }
+        held.truncate(TOLD);
+        held
+    }
+
+    /// The words of `resume` for all that refuses calls now.
+    pub(super) fn holding(&self) -> anyhow::Result<BTreeSet<String>> {
+        let now = self.gateway.clock();
+        let cells = self.gateway.cells()?;
+        let named = cells.iter().map(|(key, ring)| (Named::of(&self.config, &self.in_force, key), ring));
+        Ok(named.filter(|(named, ring)| named.holds(ring, now)).map(|(named, ring)| named.lift(ring)).collect())
+    }
+}
