@@ -1,0 +1,70 @@
+//! What `tollgate-proof` prints, in a shorter form, and held against what it must be.
+
+use std::time::Duration;
+
+use gateway_tests::{
+    capability::{require_kernel, require_program},
+    daemon::find_binary,
+    proof::{CLOCKS, Flow, Rate, WINDOWS, pace, rate, window, windows},
+};
+
+fn require_daemon(test: &str) -> bool {
+    require_kernel(test) && require_program(test, find_binary().ok(), "cargo build -p gateway-user").is_some()
+}
+
+#[test]
+fn a_rate_admits_burst_and_rate_times_time_on_two_cpus_and_over_policies() {
+    if !require_daemon("proof::a_rate_admits_burst_and_rate_times_time_on_two_cpus_and_over_policies") {
+        return;
+    }
+    let time = Duration::from_secs(2);
+    let one = |cpus| Flow { cpus, sources: 1, time, reloads: 0 };
+    for (limit, flow) in [
+        (Rate { a_second: 1_000, burst: 1_000 }, one(1)),
+        (Rate { a_second: 1_000, burst: 1_000 }, Flow { reloads: 10, ..one(2) }),
+        (Rate { a_second: 2, burst: 40 }, Flow { sources: 10_000, ..one(2) }),
+    ] {
+        let outcome = rate(limit, flow).unwrap();
+        assert!(outcome.holds(flow.sources), "{limit:?} {flow:?}: {outcome:?}");
+        assert!(outcome.judged > 2 * outcome.admitted, "too little was offered: {flow:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_rate_holds_at_the_ends_of_the_clock() {
+    if !require_kernel("proof::a_rate_holds_at_the_ends_of_the_clock") {
+        return;
+    }
+    for clock in CLOCKS {
+        let paced = pace(clock).unwrap();
+        // Packets that came later and say an earlier time belong to more than one order.
+        let slack = u64::from(clock.back > 0);
+        assert!(paced.over <= slack, "{clock:?}: {paced:?}");
+        assert!(paced.admitted <= paced.allowed + slack, "{clock:?}: {paced:?}");
+        // The last packets before the end of the clock, as many as pass at once, may be refused.
+        let less = if clock.ends() { 20 } else { 1 };
+        assert!(paced.admitted + less >= paced.allowed.min(paced.offered), "{clock:?}: {paced:?}");
+    }
+}
+
+#[test]
+fn a_window_admits_its_calls_and_never_one_more() {
+    if !require_kernel("proof::a_window_admits_its_calls_and_never_one_more") {
+        return;
+    }
+    for list in WINDOWS {
+        let got = windows(list, 3_000).unwrap();
+        assert_eq!((got.too_many, got.too_few), (0, 0), "{list:?}: {got:?}");
+        assert!(got.admitted > 20 && got.admitted < got.offered, "{list:?}: {got:?}");
+    }
+}
+
+#[test]
+fn a_window_is_exact_at_line_rate_on_two_cpus() {
+    if !require_daemon("proof::a_window_is_exact_at_line_rate_on_two_cpus") {
+        return;
+    }
+    let (judged, admitted) = window(50, 2, 100_000).unwrap();
+    assert_eq!(admitted, 50);
+    assert!(judged > 50_000, "{judged}");
+}
