@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_tests::{
     capability::{require_kernel, require_program},
     daemon::find_binary,
-    proof::{CLOCKS, Flow, Rate, WINDOWS, pace, rate, window, windows},
+    proof::{CLOCKS, Defence, Dialled, Flood, Flow, Rate, WINDOWS, Weathered, flood, pace, rate, window, windows},
 };
 
 fn require_daemon(test: &str) -> bool {
@@ -67,4 +67,35 @@ fn a_window_is_exact_at_line_rate_on_two_cpus() {
     let (judged, admitted) = window(50, 2, 100_000).unwrap();
     assert_eq!(admitted, 50);
     assert!(judged > 50_000, "{judged}");
+}
+
+/// Forged packets that limits of 100 a second, 200 at once, for each of three methods let through.
+fn outside(got: &Weathered) -> u64 {
+    3 * (200 + 100 * (got.at_most.as_secs() + 1))
+}
+
+#[test]
+fn a_flood_of_forged_sources_costs_known_telephones_no_call() {
+    if !require_daemon("proof::a_flood_of_forged_sources_costs_known_telephones_no_call") {
+        return;
+    }
+    for (defence, dialled) in [
+        (Defence::Limited(100), Dialled::Domestic),
+        (Defence::Limited(100), Dialled::Blocked),
+        (Defence::Shield, Dialled::Domestic),
+    ] {
+        let got = flood(Flood { defence, dialled, forged: 300_000, calls: 500 }).unwrap();
+        println!("{defence:?} {dialled:?}: {got:?}");
+        assert!(got.forged >= 300_000 && got.calls >= 500, "{got:?}");
+        assert!(got.completed * 1000 >= got.calls * 999, "{defence:?}: {got:?}");
+        // What exceeds its limit gets that and no more, however many sources take its place in the table.
+        let (sent, through, allowed) = got.greedy;
+        assert!(sent > allowed && through <= allowed + 1, "{defence:?}: {got:?}");
+        let most = if defence == Defence::Shield { 0 } else { outside(&got) };
+        assert!(got.forged_passed <= most, "{defence:?}: {got:?}");
+        // A telephone that nobody knows shares its limit with what is forged, but for what a rule refuses before.
+        if dialled == Dialled::Blocked {
+            assert!(got.new > 0 && got.new_rang == got.new, "{got:?}");
+        }
+    }
 }

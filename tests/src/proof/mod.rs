@@ -3,14 +3,18 @@
 //! Nothing here is a time: counts of packets and of calls, which hold on any machine.
 
 mod clock;
+mod flood;
+mod forge;
 mod gate;
+mod policy;
 mod rates;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use anyhow::Result;
 
 pub use clock::{CLOCKS, Clock, Paced, WINDOWS, Windowed, Windows, pace, windows};
+pub use flood::{Defence, Dialled, Flood, Weathered, flood};
 pub use rates::{Flow, Outcome, Rate, rate, window};
 
 /// Shows by count what the filter holds to.
@@ -20,6 +24,12 @@ pub struct Options {
     /// Only these tables.
     #[arg(value_enum)]
     tables: Vec<Table>,
+    /// Forged packets of a flood, at least.
+    #[arg(long, default_value_t = 5_000_000)]
+    forged: u64,
+    /// Calls of the hundred known telephones in a flood.
+    #[arg(long, default_value_t = 10_000)]
+    calls: u64,
 }
 
 /// A table.
@@ -27,6 +37,8 @@ pub struct Options {
 enum Table {
     /// Limits by rate and by windows, against what their lines in the policy say.
     Accuracy,
+    /// Forged packets among honest telephones.
+    Flood,
 }
 
 /// Plays everything and prints the tables.
@@ -37,6 +49,9 @@ pub fn main(options: &Options) -> Result<()> {
     let wanted = |table| options.tables.is_empty() || options.tables.contains(&table);
     if wanted(Table::Accuracy) {
         accuracy()?;
+    }
+    if wanted(Table::Flood) {
+        floods(options)?;
     }
     Ok(())
 }
@@ -96,4 +111,65 @@ fn accuracy() -> Result<()> {
         println!("{:<50} {offered:>8} {admitted:>9} {too_many:>9} {too_few:>8}", name.join(" "));
     }
     Ok(())
+}
+
+/// Forged packets where nothing keeps them from the PBX, which drowns: fewer, since it remembers each.
+const DROWNING: u64 = 500_000;
+
+fn floods(options: &Options) -> Result<()> {
+    println!(
+        "\nA flood of INVITE, REGISTER and OPTIONS, 100,000 a second, each source once, among 100 telephones that the PBX knows;\n\
+         new: telephones that call for the first time; greedy: INVITEs of a known one, and what its limit allows of them"
+    );
+    println!(
+        "{:<24} {:<9} {:>9} {:>9} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7} {:>7} {:>8}  by reason",
+        "policy",
+        "dials",
+        "forged",
+        "through",
+        "calls",
+        "completed",
+        "INVITEs",
+        "new rang",
+        "of new",
+        "greedy",
+        "through",
+        "allowed"
+    );
+    for (defence, dialled) in [
+        (Defence::Limited(100), Dialled::Domestic),
+        (Defence::Limited(100), Dialled::Blocked),
+        (Defence::Shield, Dialled::Domestic),
+        (Defence::Shipped, Dialled::Blocked),
+        (Defence::Shipped, Dialled::Domestic),
+    ] {
+        let forged = if defence == Defence::Shipped { options.forged.min(DROWNING) } else { options.forged };
+        let calls = if defence == Defence::Shipped { options.calls.min(500) } else { options.calls };
+        let got = flood(Flood { defence, dialled, forged, calls })?;
+        let (greedy, greedy_through, greedy_allowed) = got.greedy;
+        println!(
+            "{:<24} {:<9} {:>9} {:>9} {:>7} {:>9} {:>8} {:>8} {:>7} {greedy:>7} {greedy_through:>7} {greedy_allowed:>8}  {}",
+            match defence {
+                Defence::Shipped => "shipped".to_owned(),
+                Defence::Limited(a_second) => format!("shipped, {a_second}/s outside"),
+                Defence::Shield => "shipped, shield on".to_owned(),
+            },
+            if dialled == Dialled::Blocked { "blocked" } else { "domestic" },
+            got.forged,
+            got.forged_passed,
+            got.calls,
+            got.completed,
+            got.invites,
+            got.new_rang,
+            got.new,
+            listed(&got.reasons)
+        );
+    }
+    Ok(())
+}
+
+/// Counts by name, in one line.
+fn listed<K: Display>(counts: &BTreeMap<K, u64>) -> String {
+    let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    counts.join(", ")
 }
