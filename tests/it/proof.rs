@@ -5,7 +5,10 @@ use std::time::Duration;
 use gateway_tests::{
     capability::{require_kernel, require_program},
     daemon::find_binary,
-    proof::{CLOCKS, Defence, Dialled, Flood, Flow, Rate, WINDOWS, Weathered, flood, pace, rate, window, windows},
+    proof::{
+        CLOCKS, Defence, Dialled, Flood, Flow, Rate, Tool, Tried, WINDOWS, Weathered, flood, pace, rate, tool, window,
+        windows,
+    },
 };
 
 fn require_daemon(test: &str) -> bool {
@@ -98,4 +101,72 @@ fn a_flood_of_forged_sources_costs_known_telephones_no_call() {
             assert!(got.new > 0 && got.new_rang == got.new, "{got:?}");
         }
     }
+}
+
+/// The tool, where it is installed, and what it came to.
+fn tried(test: &str, which: Tool) -> Option<Tried> {
+    if !require_daemon(test) {
+        return None;
+    }
+    if let Some(remedy) = which.missing() {
+        require_program(test, None::<()>, &remedy);
+        return None;
+    }
+    let got = tool(which, Duration::from_secs(8)).unwrap();
+    println!("{which:?}: {got:?}");
+    assert_eq!((got.calls.0, got.cut), (got.calls.1, 0), "a call of the honest telephone was cut: {got:?}");
+    assert!(got.calls.0 > 0 && got.sent > 0, "{got:?}");
+    Some(got)
+}
+
+/// Requests that a bucket of so many at once and so many a second lets through in that time.
+fn bucket(got: &Tried, burst: u64, a_second: u64) -> u64 {
+    burst + a_second * (got.at_most.as_secs() + 1)
+}
+
+#[test]
+fn svmap_is_held_to_the_ceiling() {
+    let Some(got) = tried("proof::svmap_is_held_to_the_ceiling", Tool::Svmap) else { return };
+    assert!(got.through <= bucket(&got, 200, 50) && got.before_first_stop.is_some(), "{got:?}");
+    assert!(got.reasons["packet-limit"] > 0, "{got:?}");
+}
+
+#[test]
+fn svwar_by_invite_is_held_to_the_limit_of_a_caller() {
+    let Some(got) = tried("proof::svwar_by_invite_is_held_to_the_limit_of_a_caller", Tool::SvwarInvite) else { return };
+    assert!(got.through <= bucket(&got, 320, 10) && got.before_first_stop.is_some(), "{got:?}");
+    assert!(got.reasons["packet-limit"] + got.reasons["source-limit"] > 0, "{got:?}");
+}
+
+#[test]
+fn svwar_by_register_is_held_to_the_limit_of_registrations() {
+    let test = "proof::svwar_by_register_is_held_to_the_limit_of_registrations";
+    let Some(got) = tried(test, Tool::SvwarRegister) else { return };
+    assert!(got.through <= bucket(&got, 320, 5) && got.before_first_stop.is_some(), "{got:?}");
+    assert!(got.reasons["packet-limit"] + got.reasons["source-limit"] > 0, "{got:?}");
+}
+
+#[test]
+fn svcrack_finds_no_password_of_four_digits() {
+    let Some(got) = tried("proof::svcrack_finds_no_password_of_four_digits", Tool::Svcrack) else { return };
+    assert!(got.through <= bucket(&got, 320, 5) && got.before_first_stop.is_some(), "{got:?}");
+    assert!(got.answers.contains_key(&401) && !got.answers.contains_key(&200), "{got:?}");
+}
+
+#[test]
+fn sipsak_is_held_to_the_ceiling() {
+    let Some(got) = tried("proof::sipsak_is_held_to_the_ceiling", Tool::Sipsak) else { return };
+    assert!(got.through <= bucket(&got, 200, 50), "{got:?}");
+    assert_eq!(got.reasons["packet-limit"] + got.through, got.sent, "{got:?}");
+}
+
+#[test]
+fn calls_abroad_by_sipp_stop_at_the_first_or_after_few() {
+    let test = "proof::calls_abroad_by_sipp_stop_at_the_first_or_after_few";
+    let Some(got) = tried(test, Tool::Sipp) else { return };
+    assert_eq!(got.before_first_stop, Some(0), "{got:?}");
+    // Every other call goes to a blocked country, and each is sent twice.
+    assert!(got.reasons["blocked-country"] * 2 + 4 >= got.sent, "{got:?}");
+    // The windows of calls abroad are a rate for whom nobody knows: half of five at once.
+    assert!(got.through <= 2 * bucket(&got, 3, 1), "{got:?}");
 }

@@ -8,6 +8,8 @@ mod forge;
 mod gate;
 mod policy;
 mod rates;
+mod tap;
+mod tools;
 
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
@@ -16,6 +18,7 @@ use anyhow::Result;
 pub use clock::{CLOCKS, Clock, Paced, WINDOWS, Windowed, Windows, pace, windows};
 pub use flood::{Defence, Dialled, Flood, Weathered, flood};
 pub use rates::{Flow, Outcome, Rate, rate, window};
+pub use tools::{Tool, Tried, tool};
 
 /// Shows by count what the filter holds to.
 #[derive(Debug, clap::Parser)]
@@ -30,6 +33,9 @@ pub struct Options {
     /// Calls of the hundred known telephones in a flood.
     #[arg(long, default_value_t = 10_000)]
     calls: u64,
+    /// Seconds that a tool gets at most.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
 }
 
 /// A table.
@@ -39,6 +45,8 @@ enum Table {
     Accuracy,
     /// Forged packets among honest telephones.
     Flood,
+    /// Real scanners.
+    Tools,
 }
 
 /// Plays everything and prints the tables.
@@ -52,6 +60,9 @@ pub fn main(options: &Options) -> Result<()> {
     }
     if wanted(Table::Flood) {
         floods(options)?;
+    }
+    if wanted(Table::Tools) {
+        scans(options)?;
     }
     Ok(())
 }
@@ -163,6 +174,36 @@ fn floods(options: &Options) -> Result<()> {
             got.new_rang,
             got.new,
             listed(&got.reasons)
+        );
+    }
+    Ok(())
+}
+
+fn scans(options: &Options) -> Result<()> {
+    println!(
+        "\nReal tools, shipped policy in enforce mode, Kamailio with passwords behind it, a telephone that calls meanwhile"
+    );
+    println!(
+        "{:<18} {:>6} {:>8} {:>12} {:>6} {:>9} {:>4}  by reason; answers to the tool",
+        "tool", "sent", "through", "before stop", "calls", "completed", "cut"
+    );
+    for one in Tool::ALL {
+        if let Some(remedy) = one.missing() {
+            println!("{:<18} not tried: {remedy}", one.name());
+            continue;
+        }
+        let got = tool(one, Duration::from_secs(options.seconds))?;
+        println!(
+            "{:<18} {:>6} {:>8} {:>12} {:>6} {:>9} {:>4}  {}; {}",
+            one.name(),
+            got.sent,
+            got.through,
+            got.before_first_stop.map_or("-".to_owned(), |count| count.to_string()),
+            got.calls.0,
+            got.calls.1,
+            got.cut,
+            listed(&got.reasons),
+            listed(&got.answers)
         );
     }
     Ok(())
