@@ -6,8 +6,8 @@ use gateway_tests::{
     capability::{require_kernel, require_program},
     daemon::find_binary,
     proof::{
-        CLOCKS, Defence, Dialled, Flood, Flow, Rate, Tool, Tried, WINDOWS, Weathered, flood, pace, rate, tool, window,
-        windows,
+        Behaviour, CLOCKS, Defence, Dialled, Flood, Flow, Rate, Tool, Tried, WINDOWS, Weathered, behave, flood, pace,
+        rate, tool, window, windows,
     },
 };
 
@@ -169,4 +169,20 @@ fn calls_abroad_by_sipp_stop_at_the_first_or_after_few() {
     assert!(got.reasons["blocked-country"] * 2 + 4 >= got.sent, "{got:?}");
     // The windows of calls abroad are a rate for whom nobody knows: half of five at once.
     assert!(got.through <= 2 * bucket(&got, 3, 1), "{got:?}");
+}
+
+#[test]
+fn nothing_that_an_honest_telephone_does_within_its_calls_is_cut() {
+    if !require_kernel("proof::nothing_that_an_honest_telephone_does_within_its_calls_is_cut") {
+        return;
+    }
+    for behaviour in Behaviour::ALL {
+        let behaved = behave(behaviour).unwrap();
+        println!("{behaviour:?}: {behaved:?}");
+        assert!(behaved.calling >= 5, "{behaviour:?}: {behaved:?}");
+        // A number that is dialled again, and a call that is sent to two gateways at once, count as calls: they meet the limit.
+        let counted_again = matches!(behaviour, Behaviour::Redialled | Behaviour::Forked);
+        let odd = behaved.cut.keys().any(|reason| !counted_again || !["line-limit", "suspended"].contains(reason));
+        assert!(!odd, "{behaviour:?}: {behaved:?}");
+    }
 }

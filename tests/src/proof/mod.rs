@@ -6,6 +6,7 @@ mod clock;
 mod flood;
 mod forge;
 mod gate;
+mod honest;
 mod policy;
 mod rates;
 mod tap;
@@ -17,6 +18,7 @@ use anyhow::Result;
 
 pub use clock::{CLOCKS, Clock, Paced, WINDOWS, Windowed, Windows, pace, windows};
 pub use flood::{Defence, Dialled, Flood, Weathered, flood};
+pub use honest::{Behaved, Behaviour, behave};
 pub use rates::{Flow, Outcome, Rate, rate, window};
 pub use tools::{Tool, Tried, tool};
 
@@ -47,6 +49,8 @@ enum Table {
     Flood,
     /// Real scanners.
     Tools,
+    /// What honest telephones do within a call and around it.
+    Honest,
 }
 
 /// Plays everything and prints the tables.
@@ -63,6 +67,9 @@ pub fn main(options: &Options) -> Result<()> {
     }
     if wanted(Table::Tools) {
         scans(options)?;
+    }
+    if wanted(Table::Honest) {
+        honest()?;
     }
     Ok(())
 }
@@ -205,6 +212,19 @@ fn scans(options: &Options) -> Result<()> {
             listed(&got.reasons),
             listed(&got.answers)
         );
+    }
+    Ok(())
+}
+
+fn honest() -> Result<()> {
+    println!(
+        "\nOne telephone, five calls abroad in a minute, shipped policy in enforce mode: what is cut of a call that"
+    );
+    println!("{:<36} {:>8} {:>15} {:>5}", "", "messages", "INVITE or REFER", "cut");
+    for behaviour in Behaviour::ALL {
+        let Behaved { messages, calling, cut } = behave(behaviour)?;
+        let name = behaviour.name();
+        println!("{name:<36} {messages:>8} {calling:>15} {:>5}  {}", cut.values().sum::<u64>(), listed(&cut));
     }
     Ok(())
 }
