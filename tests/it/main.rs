@@ -15,6 +15,7 @@ mod operator;
 mod oracle;
 mod past;
 mod peers;
+mod proof;
 mod restart;
 mod sip;
 mod site;

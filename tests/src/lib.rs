@@ -18,6 +18,7 @@ pub mod network;
 pub mod offload;
 pub mod packet;
 pub mod peer;
+pub mod proof;
 pub mod sip;
 pub mod weekend;
 pub mod witness;

@@ -12,7 +12,7 @@ use crate::{
 /// What to install.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also install the SIP programs and packet filters that the demo and the benches can be run against.
+    /// Also install the packet filters that the benches can be run against.
     #[arg(long)]
     peers: bool,
 }
@@ -28,7 +28,7 @@ pub(crate) enum Need {
     Kernels,
     /// Building the engine of `cargo xtask fuzz`.
     Fuzz,
-    /// Real SIP servers, scanners and packet filters.
+    /// Packet filters to measure against.
     Peers,
 }
 
@@ -58,6 +58,9 @@ const TESTS: &[Package] = &[
     package("sip-tester", "sipp: the SIP callers and servers of the tests and the demo"),
     package("kamailio", "a SIP proxy behind the gateway, and the judge of what a call is"),
     package("baresip", "a SIP telephone, which shows what a refused caller is told"),
+    package("python3", "runs sipvicious"),
+    package("sipvicious", "the scanner that most SIP attacks begin with"),
+    package("sipsak", "floods with OPTIONS, as some attackers do"),
     package("iproute2", "ip: what an operator would use to look at the test network"),
     package("ethtool", "offload settings of the test network's interfaces"),
 ];
@@ -70,9 +73,6 @@ const KERNELS: &[Package] = &[
 const FUZZ: &[Package] = &[package("g++", "compiles libFuzzer, the engine of the search, which is C++")];
 
 const PEERS: &[Package] = &[
-    package("sipsak", "sends single SIP requests"),
-    package("python3", "runs sipvicious"),
-    package("sipvicious", "the scanner that most SIP attacks begin with"),
     package("nftables", "a packet filter to compare with"),
     package("iptables", "a packet filter to compare with"),
     package("xdp-tools", "xdp-filter, a packet filter to compare with"),
@@ -236,10 +236,10 @@ fn elsewhere(needs: &[Need], linker_is_here: bool) -> Result<()> {
 fn missing_programs(needs: &[Need], is_here: impl Fn(&str) -> bool) -> Vec<String> {
     let programs = needs.iter().flat_map(|need| match need {
         Need::Bpf => [].as_slice(),
-        Need::Tests => &["sipp", "kamailio", "baresip", "ip", "ethtool"],
+        Need::Tests => &["sipp", "kamailio", "baresip", "python3", "svmap", "sipsak", "ip", "ethtool"],
         Need::Kernels => &["qemu-system-x86_64", "busybox"],
         Need::Fuzz => &["c++"],
-        Need::Peers => &["sipsak", "python3", "svmap", "nft", "iptables", "xdp-filter"],
+        Need::Peers => &["nft", "iptables", "xdp-filter"],
     });
     programs.filter(|program| !is_here(program)).map(|program| format!("  {program}")).collect()
 }
@@ -263,7 +263,7 @@ mod tests {
         let plan = Plan::new(&[Need::Bpf, Need::Tests], &BTreeSet::new(), false);
         assert!(plan.bpf_linker);
         assert!(plan.names().contains(&"rustc-web") && plan.names().contains(&"sip-tester"));
-        assert!(!plan.names().contains(&"sipsak") && !plan.names().contains(&"busybox-static"));
+        assert!(!plan.names().contains(&"nftables") && !plan.names().contains(&"busybox-static"));
         assert!(
             plan.by_hand().contains("apt-get install")
                 && plan.by_hand().contains("LLVM_PREFIX=/usr/lib/llvm-22 cargo install bpf-linker")
@@ -290,7 +290,7 @@ mod tests {
     fn elsewhere_programs_are_named_that_are_not_there() {
         assert_eq!(
             missing_programs(&[Need::Tests], |program| program == "ip"),
-            ["  sipp", "  kamailio", "  baresip", "  ethtool"]
+            ["  sipp", "  kamailio", "  baresip", "  python3", "  svmap", "  sipsak", "  ethtool"]
         );
         assert!(missing_programs(&[Need::Kernels], |_| true).is_empty());
     }

@@ -9,9 +9,12 @@
 pub const TRIES: u32 = 4;
 
 /// Whether a request at `now` is over the limit, given the cell's TAT.
+///
+/// A TAT at the end of the clock is over whatever the time is: it was not moved by a whole interval, and would let everything
+/// through that arrives within the tolerance of the end.
 #[inline(always)]
 pub const fn is_over(tat: u64, now: u64, tolerance: u64) -> bool {
-    tat.saturating_sub(now) > tolerance
+    tat == u64::MAX || tat.saturating_sub(now) > tolerance
 }
 
 /// The TAT behind an admitted request.
@@ -71,5 +74,12 @@ mod tests {
         assert_eq!(admit(u64::MAX, 0, u64::MAX), u64::MAX);
         assert_eq!(parameters(0, 1, 1).0, u64::MAX);
         assert_eq!(parameters(1, 1_000, 0), (1_000, 0));
+    }
+
+    #[test]
+    fn the_end_of_the_clock_admits_no_more_than_any_other_time() {
+        let (interval, tolerance) = parameters(10, 1_000_000_000, 20);
+        let n = admitted(interval, tolerance, (0..1000).rev().map(|ms| u64::MAX - ms * 1_000_000));
+        assert!((1..=20 + 10).contains(&n), "{n} in the last second");
     }
 }

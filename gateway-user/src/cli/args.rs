@@ -86,7 +86,7 @@ Ends 1 if the policy would not load.")]
     /// Switch calls that leave the country off, above all other orders, or on again
     #[command(subcommand, after_help = INTERNATIONAL_EXAMPLES)]
     International(International),
-    /// Let only trunk and LAN sources start SIP, or others again
+    /// Let only trunk, LAN and known sources start SIP, or others again
     #[command(subcommand)]
     Shield(Shield),
     /// Reverse an order by its number, another undo included

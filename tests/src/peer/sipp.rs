@@ -37,6 +37,11 @@ pub enum Scenario {
     SilentCall,
     /// INVITE, 603, ACK; the call fails where it is not answered so. Field 0 of the list is the Request-URI.
     RefusedCall,
+    /// REGISTER, 401, REGISTER with the password of 1001, 200; the call fails where an answer is missing.
+    Register,
+    /// INVITE, 407, ACK, INVITE with the password of 1001, 200, ACK, BYE, 200; the call fails where an answer is missing. Field 0
+    /// of the list is the Request-URI.
+    ProvedCall,
     /// Answers INVITEs with 100, 180 and 200, and BYEs with 200.
     Answer,
 }
@@ -47,6 +52,8 @@ impl Scenario {
             Self::GoodCall => include_str!("../../sipp/good-call.xml"),
             Self::SilentCall => include_str!("../../sipp/silent-call.xml"),
             Self::RefusedCall => include_str!("../../sipp/refused-call.xml"),
+            Self::Register => include_str!("../../sipp/register.xml"),
+            Self::ProvedCall => include_str!("../../sipp/proved-call.xml"),
             Self::Answer => include_str!("../../sipp/answer.xml"),
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::Ipv4Addr, path::Path};
 use anyhow::{Result, anyhow};
 use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_user::{
-    config::{self, Mode},
+    config::{self, Config, Mode},
     engine::host::HostEngine,
     policy,
 };
@@ -57,6 +57,18 @@ pub(super) enum Seen {
     Stopped(Reason),
 }
 
+/// The shipped policy as somebody has installed it.
+pub(crate) fn installed(mode: Mode) -> Result<Config> {
+    let mut text = SHIPPED.to_owned();
+    for line in INSTALLED {
+        text = text.replacen(line, &line["# ".len()..], 1);
+    }
+    let (mut config, _) =
+        config::parse(&text, None, Path::new(".")).map_err(|problems| anyhow!("jp.toml: {problems}"))?;
+    config.mode = mode;
+    Ok(config)
+}
+
 /// The gateway.
 pub(super) struct Gate {
     engine: HostEngine,
@@ -66,13 +78,7 @@ pub(super) struct Gate {
 impl Gate {
     /// Under the shipped policy in this mode.
     pub(super) fn new(mode: Mode) -> Result<Self> {
-        let mut text = SHIPPED.to_owned();
-        for line in INSTALLED {
-            text = text.replacen(line, &line["# ".len()..], 1);
-        }
-        let (mut config, _) =
-            config::parse(&text, None, Path::new(".")).map_err(|problems| anyhow!("jp.toml: {problems}"))?;
-        config.mode = mode;
+        let config = installed(mode)?;
         let interfaces = HashMap::from([("eth0".to_owned(), WAN), ("eth1".to_owned(), LAN)]);
         let (image, _) = policy::compile(&config, &[], &interfaces, 1)?;
         Ok(Self { engine: HostEngine::new(image), frame: Vec::new() })

@@ -19,6 +19,8 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use gateway_user::config::Mode;
 
+pub(crate) use gate::installed;
+
 pub use attack::{Aim, Attack, Loss, Place, WEEKEND};
 pub use honest::{Office, Tally};
 pub use storm::{STORMS, Storm};
