@@ -21,7 +21,7 @@ use gateway_common::{
         Policy,
         image::{Action, CELLS, DialCell, SWITCHES, SourceEntry},
     },
-    sip::{headers::Wanted, target::Target},
+    sip::{headers::Wanted, scan::StartLine, target::Target},
     site::Site,
     text::{Steps, Text},
     wire::Datagram,
@@ -83,6 +83,11 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
+    fn set_dialled_word(&mut self, at: u32, octets: u64) {
+        self.window.set_dialled_word(at, octets);
+    }
+
+    #[inline(always)]
     fn step(&self, machine: u32, state: u64, octet: u32, at: u32) -> u64 {
         self.window.step(machine, state, octet, at)
     }
@@ -125,6 +130,16 @@ impl Text for Kernel {
     #[inline(always)]
     fn header(&mut self, line: u32) {
         self.window.header(line);
+    }
+
+    #[inline(always)]
+    fn first_line(&mut self, at: u32) -> StartLine {
+        self.window.first_line(at)
+    }
+
+    #[inline(always)]
+    fn uri(&mut self, at: u32, end: u32) -> u64 {
+        self.window.uri(at, end)
     }
 
     #[inline(always)]

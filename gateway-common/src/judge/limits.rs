@@ -173,7 +173,9 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, method: Method, class
         }
         let slot = (i & (LIMITS_A_PROFILE - 1)) as u64;
         let take = if i < LIMITS_A_PROFILE { 0 } else { Charge::TAKE };
-        let refused = env.limit(source.profile, source.asker, Charge(request.0 | slot << 16 | take), now);
+        let empty = env.cell(source.profile + PROFILE_LIMITS) >> (8 * slot) & 0xff == 0;
+        let charge = Charge(request.0 | slot << 16 | take);
+        let refused = if empty { 0 } else { env.limit(source.profile, source.asker, charge, now) };
         // One that drops outweighs one that warns.
         if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP {
             over = refused;

@@ -27,10 +27,7 @@ use crate::{
         Policy,
         image::{PORTS, REDIRECTS, Ruling, SWITCHES},
     },
-    sip::{
-        scan::{START_LINE, StartLine},
-        target,
-    },
+    sip::{scan::StartLine, target},
     text::WINDOW,
     wire::Datagram,
 };
@@ -132,7 +129,7 @@ fn decide<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, from: u32) 
     if from == UNFRAMED {
         return source.asker.unreadable(Reason::Unreadable);
     }
-    let line = StartLine(env.scan(START_LINE, from, env.len(), 0));
+    let line = env.first_line(from);
     let (token, token_end) = line.token();
     if line.is_cut() {
         return cut(env, source, datagram, line);
