@@ -6,10 +6,7 @@ use crate::{
     Class, Method, Reason, Verdict,
     judged::{JUDGED, Judged, Who},
     limit::{ANSWER_CELL, ANSWERS_CELL, CellKey, gcra},
-    sip::{
-        headers::{self, BODY},
-        scan::{START_LINE, StartLine},
-    },
+    sip::headers::{self, BODY},
     text::Text,
     wire::Datagram,
 };
@@ -140,7 +137,7 @@ pub const ALL: CellKey = CellKey { limit: ANSWERS_CELL, kind: 0, value: 0 };
 /// The first octet behind the blank line that ends the headers of a request; 0 where it is not within the window.
 #[inline(always)]
 pub fn head_end<T: Text + ?Sized>(text: &mut T) -> u32 {
-    let line = StartLine(text.scan(START_LINE, 0, text.len(), 0));
+    let line = text.first_line(0);
     headers::walk(text, line.token().0);
     *text.found(BODY)
 }

@@ -280,11 +280,12 @@ impl Call {
         (request.credentials != 0) as u8 * CREDENTIALS | (request.to_tag != 0) as u8 * TAGGED
     }
 
-    /// What an answer with `status` to `dst` gives away: the To tag that its sender chose, which only who receives the answer can
+    /// What an answer to `dst` gives away: the To tag that its sender chose, which only who receives the answer can
     /// know, or 0; and whether it answers credentials. 400 and 481 are given to requests that no server reads as they were
     /// sent, with tags of any origin.
     #[inline(always)]
-    pub fn gives(&self, answer: &Dialog, status: u32, dst: Addr) -> (Digest, bool) {
+    pub fn gives(&self, answer: &Dialog, dst: Addr) -> (Digest, bool) {
+        let status = answer.status;
         if !dst.is(self.caller) || answer.from_tag != self.from_tag {
             return (0, false);
         }
@@ -308,8 +309,18 @@ mod tests {
     const OTHER: Addr = Addr::v4(0xc633_6401);
     const NOW: u64 = 1_000 * SECOND;
 
-    const INVITE: Dialog =
-        Dialog { call_id: 7, from_tag: 1, to_tag: 0, line: 0, user: 10, contact: 11, method: 1, credentials: 0 };
+    const INVITE: Dialog = Dialog {
+        call_id: 7,
+        from_tag: 1,
+        to_tag: 0,
+        line: 0,
+        user: 10,
+        contact: 11,
+        method: 1,
+        credentials: 0,
+        status: 0,
+        reserved: 0,
+    };
     const HOLD: Dialog = Dialog { to_tag: 2, user: 12, ..INVITE };
 
     fn invited() -> Call {

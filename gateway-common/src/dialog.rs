@@ -31,6 +31,10 @@ pub struct Dialog {
     pub method: u32,
     /// Whether it carries credentials.
     pub credentials: u32,
+    /// The status of an answer that was read; 0 for everything else.
+    pub status: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Reads the dialog of a request whose URI is at `at`, of a source `who`.

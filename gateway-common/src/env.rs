@@ -23,7 +23,8 @@ use crate::{
 
 /// Policy, state, clock and the record to write, for one packet.
 pub trait Env: Text + Policy {
-    /// Decides about one message, and notes what it does to the calls; see [`judge::judge`] and [`judge::follow`].
+    /// Decides about one message, and notes what it does to the calls and shows of its source; see [`judge::judge`],
+    /// [`judge::follow`] and [`judge::presence`].
     #[inline(always)]
     fn message(&mut self, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision
     where
@@ -34,6 +35,7 @@ pub trait Env: Text + Policy {
             None => judge::charge(self),
         };
         judge::follow(self, datagram, arrival, from);
+        judge::presence(self, datagram, arrival, from);
         decision
     }
 
@@ -71,6 +73,15 @@ pub trait Env: Text + Policy {
         Self: Sized,
     {
         judge::limit(self, profile, asker, charge, now)
+    }
+
+    /// Which limit of a profile refuses; see [`judge::over`].
+    #[inline(always)]
+    fn limits(&mut self, profile: u32, asker: Asker, request: Charge) -> u64
+    where
+        Self: Sized,
+    {
+        judge::over(self, profile, asker, request)
     }
 
     /// What is to be charged.

@@ -6,8 +6,10 @@
 
 use crate::sip::{
     headers::{self, Wanted},
-    parameter, scan,
+    parameter,
+    scan::{self, StartLine},
     target::{self, Target},
+    words,
 };
 
 /// Octets of a message that are read, the same for every reader; what lies behind is not seen.
@@ -47,11 +49,20 @@ pub trait Text: Steps {
     /// The octet at `at`, `None` from `len` on.
     fn octet(&self, at: u32) -> Option<u8>;
 
-    /// Eight octets from `at`, which is at most `len`, the first in the lowest byte; zero from `len` on.
+    /// Eight octets from `at`, the first in the lowest byte. Sixteen from `len` on are zero, and what is behind them is not
+    /// said.
     fn word(&self, at: u32) -> u64;
 
     /// Sets the octet of the dialled string at `at & 63`.
     fn set_dialled(&mut self, at: u32, octet: u8);
+
+    /// Sets eight octets of the dialled string from `at & 56` on.
+    #[inline(always)]
+    fn set_dialled_word(&mut self, at: u32, octets: u64) {
+        for (i, octet) in octets.to_le_bytes().into_iter().enumerate() {
+            self.set_dialled((at & !7) + i as u32, octet);
+        }
+    }
 
     /// One step of an automaton; see [`scan::step`].
     #[inline(always)]
@@ -104,6 +115,18 @@ pub trait Text: Steps {
     #[inline(always)]
     fn header(&mut self, line: u32) {
         headers::header(self, line);
+    }
+
+    /// Finds method and Request-URI of the message at `at`; see [`scan::first_line`].
+    #[inline(always)]
+    fn first_line(&mut self, at: u32) -> StartLine {
+        scan::first_line(self, at)
+    }
+
+    /// What bounds the user part of a URI; see [`words::uri`].
+    #[inline(always)]
+    fn uri(&mut self, at: u32, end: u32) -> u64 {
+        words::uri(self, at, end)
     }
 
     /// A digest of the octets from `at` to `end`; see [`parameter::span`].

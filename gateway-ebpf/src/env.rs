@@ -21,7 +21,7 @@ use gateway_common::{
         Policy,
         image::{Action, CELLS, DialCell, LineEntry, SWITCHES, SourceEntry},
     },
-    sip::{headers::Wanted, target::Target},
+    sip::{headers::Wanted, scan::StartLine, target::Target},
     site::Site,
     text::{Steps, Text},
     wire::Datagram,
@@ -31,7 +31,7 @@ use crate::{
     calls::{site, tg_again, tg_follow, tg_is_known, tg_keep_call, tg_know},
     cells::{named, tg_is_over, tg_take},
     maps::{CALLS, CALLS_OTHER, Image},
-    presence::{tg_give, tg_given, tg_note_present, tg_present_until},
+    presence::{tg_give, tg_given, tg_note_present, tg_presence, tg_present_until},
     told::Told,
     window::{Scratch, Window, masked},
     windows::{tg_charge, tg_floor, tg_is_banned, tg_window},
@@ -84,6 +84,11 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
+    fn set_dialled_word(&mut self, at: u32, octets: u64) {
+        self.window.set_dialled_word(at, octets);
+    }
+
+    #[inline(always)]
     fn step(&self, machine: u32, state: u64, octet: u32, at: u32) -> u64 {
         self.window.step(machine, state, octet, at)
     }
@@ -126,6 +131,16 @@ impl Text for Kernel {
     #[inline(always)]
     fn header(&mut self, line: u32) {
         self.window.header(line);
+    }
+
+    #[inline(always)]
+    fn first_line(&mut self, at: u32) -> StartLine {
+        self.window.first_line(at)
+    }
+
+    #[inline(always)]
+    fn uri(&mut self, at: u32, end: u32) -> u64 {
+        self.window.uri(at, end)
     }
 
     #[inline(always)]
@@ -232,6 +247,11 @@ impl Env for Kernel {
     #[inline(always)]
     fn limit(&mut self, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
         tg_limit(self.image, profile, asker.0, charge.0, now)
+    }
+
+    #[inline(always)]
+    fn limits(&mut self, profile: u32, asker: Asker, request: Charge) -> u64 {
+        tg_limits(self.image, profile, asker.0, request.0)
     }
 
     #[inline(always)]
@@ -465,6 +485,7 @@ pub(crate) fn message(image: *const Image, told: u64) -> u64 {
         decided = tg_charge(image);
     }
     tg_follow(image, told);
+    tg_presence(image, told);
     decided
 }
 
@@ -594,6 +615,16 @@ pub(crate) extern "C" fn tg_place(image: *const Image, profile: u32, asker: u64,
 #[inline(never)]
 pub(crate) extern "C" fn tg_rule(asker: u64, action: u64, place: u64) -> u64 {
     judge::rule(Asker(asker), Action(action), place).0
+}
+
+/// Which limit of a profile refuses.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_limits(image: *const Image, profile: u32, asker: u64, request: u64) -> u64 {
+    match with_image(image) {
+        Some(mut env) => judge::over(&mut env, profile, Asker(asker), Charge(request)),
+        None => 0,
+    }
 }
 
 /// Whether one limit refuses.

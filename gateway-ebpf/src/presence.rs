@@ -1,6 +1,9 @@
 //! What answers of the PBX gave to which source outside, and who has shown that it received it.
 
 use aya_ebpf::{btf_maps::LruHashMap, macros::btf_map};
+use gateway_common::judge;
+
+use crate::{env::with_image, maps::Image, told::Told};
 
 /// The source that a tag or nonce was given to: 32,768 of about 80 octets, 2.6 MB. What was given longest ago goes first: then
 /// a source shows its presence with the next answer.
@@ -19,6 +22,17 @@ fn value<const MOST: usize>(map: &LruHashMap<u64, u64, MOST>, key: u64) -> u64 {
         Some(value) => unsafe { core::ptr::read_volatile(value) },
         None => 0,
     }
+}
+
+/// Notes what the message at hand shows of its source, or gives to one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_presence(image: *const Image, told: u64) -> u64 {
+    let Some(mut env) = with_image(image) else { return 0 };
+    // SAFETY: the pointer is the per-CPU scratch of this program run.
+    let datagram = unsafe { &(*env.window.scratch).datagram };
+    judge::presence(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32);
+    1
 }
 
 /// To which source something was given.

@@ -11,8 +11,10 @@ use gateway_common::{
     number::shape,
     sip::{
         headers::{self, Headers, PLACES, Wanted},
-        parameter, scan,
+        parameter,
+        scan::{self, StartLine},
         target::{self, Target},
+        words,
     },
     site::Site,
     text::{DIALLED, Steps, Text, WINDOW},
@@ -162,6 +164,15 @@ impl Text for Window {
     }
 
     #[inline(always)]
+    fn set_dialled_word(&mut self, at: u32, octets: u64) {
+        let at = masked!(at, 56);
+        // SAFETY: the index is masked so that a word is left of the array.
+        unsafe {
+            core::ptr::write_unaligned((&raw mut (*self.scratch).dialled).cast::<u8>().add(at).cast(), octets);
+        }
+    }
+
+    #[inline(always)]
     fn step(&self, machine: u32, state: u64, octet: u32, at: u32) -> u64 {
         tg_step(machine, state, octet, at)
     }
@@ -218,6 +229,16 @@ impl Text for Window {
     }
 
     #[inline(always)]
+    fn first_line(&mut self, at: u32) -> StartLine {
+        StartLine(tg_first_line(at))
+    }
+
+    #[inline(always)]
+    fn uri(&mut self, at: u32, end: u32) -> u64 {
+        tg_uri(at, end)
+    }
+
+    #[inline(always)]
     fn span(&self, at: u32, end: u32, seed: u64) -> u64 {
         tg_span(at, end, seed)
     }
@@ -235,6 +256,26 @@ impl Text for Window {
     #[inline(always)]
     fn next_line(&mut self, at: u32) -> u32 {
         tg_next_line(at)
+    }
+}
+
+/// Finds method and Request-URI.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_first_line(at: u32) -> u64 {
+    match Window::of_this_cpu() {
+        Some(mut window) => scan::first_line(&mut window, at).0,
+        None => 0,
+    }
+}
+
+/// Finds what bounds the user part of a URI.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_uri(at: u32, end: u32) -> u64 {
+    match Window::of_this_cpu() {
+        Some(mut window) => words::uri(&mut window, at, end),
+        None => 0,
     }
 }
 

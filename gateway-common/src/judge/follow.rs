@@ -1,6 +1,6 @@
 //! What a message does to the calls: who is called, who answered, who ended it, whose credentials hold.
 
-use super::{Arrival, Decision, Side, limits::is_below_ceiling, presence, source::stop};
+use super::{Arrival, Decision, Side, limits::is_below_ceiling, source::stop};
 use crate::{
     Method, Reason, Verdict,
     call::{AFTERWARDS, Again, Call, State, UNANSWERED},
@@ -73,18 +73,10 @@ const LIMITS: u64 = 1 << Reason::SourceLimit as u64
     | 1 << Reason::SiteLimit as u64
     | 1 << Reason::DestinationLimit as u64;
 
-/// Notes what the message at `from` does to the calls, and what it shows of its source. The record says what was decided about
-/// it, and its dialog was read if it is an INVITE that no rule stopped, and no emergency call.
+/// Notes what the message at `from` does to the calls. The record says what was decided about it, and its dialog was read
+/// if it is an INVITE that no rule stopped, and no emergency call.
 #[inline(always)]
 pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
-    note(env, datagram, arrival, from);
-    if matches!(arrival.side, Side::Wan) && env.judged().method != 0 && presence::matters(env) {
-        presence::prove(env, datagram, from);
-    }
-}
-
-#[inline(always)]
-fn note<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
     let record = env.judged();
     let (verdict, reason, method, who) = (record.verdict, record.reason, record.method, record.who);
     if method == Method::Invite as u8 {
@@ -189,13 +181,7 @@ fn answer<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32)
     if of_site && status >= 200 {
         env.site().note_answer(now);
     }
-    if of_site && presence::matters(env) {
-        let (tag, proves) = match env.call(answer.call_id) {
-            Some(call) => call.gives(&answer, status, datagram.dst),
-            None => (0, false),
-        };
-        presence::answered(env, datagram, from, status, tag, proves);
-    }
+    env.dialog().status = status;
     let Some(call) = env.call(answer.call_id) else { return };
     let proved = call.answer(&answer, status, datagram.src, datagram.dst, now);
     if proved && of_site {

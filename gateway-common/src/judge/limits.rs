@@ -11,10 +11,13 @@ use crate::{
     env::Env,
     judged::Who,
     limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL, window::How},
-    policy::image::{
-        CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
-        LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP, PROFILE_LIMITS, SWITCHES,
-        TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+    policy::{
+        Policy,
+        image::{
+            CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
+            LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP, PROFILE_LIMITS, SWITCHES,
+            TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+        },
     },
 };
 
@@ -136,6 +139,15 @@ impl Charge {
         self.slot() == LIMITS_A_PROFILE as u64
     }
 
+    /// The number of the limit that is asked, from 1; 0 for none.
+    #[inline(always)]
+    fn number<P: Policy>(self, policy: &P, profile: u32) -> u64 {
+        if self.is_of_order() {
+            return self.order();
+        }
+        policy.cell(profile + PROFILE_LIMITS) >> (8 * (self.slot() & 7)) & 0xff
+    }
+
     #[inline(always)]
     pub(super) const fn makes_call(self) -> bool {
         self.method() == Method::Invite as u8 || self.method() == Method::Refer as u8
@@ -145,11 +157,7 @@ impl Charge {
 /// Whether one limit of the profile refuses: its reason, and what happens over it in the byte above; 0 if it does not.
 #[inline(always)]
 pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
-    let number = if charge.is_of_order() {
-        charge.order()
-    } else {
-        env.cell(profile + PROFILE_LIMITS) >> (8 * (charge.slot() & 7)) & 0xff
-    };
+    let number = charge.number(env, profile);
     if number == 0 {
         return 0;
     }
@@ -213,32 +221,16 @@ fn ban<E: Env>(env: &mut E, asker: Asker, base: u32, now: u64) {
     }
 }
 
-/// Step 8: all limits are read first, and taken only if all agree; the allowance of an order is one of them.
+/// Step 8: the limits of a profile, and the allowance of an order.
 #[inline(always)]
 pub(super) fn limits<E: Env>(env: &mut E, source: &Source, request: Charge) -> Option<Decision> {
-    const ASKED: u32 = LIMITS_A_PROFILE + 1;
     if source.asker.is(Who::Trunk) {
         return trunk_rate(env, source, request);
     }
     if env.cell(source.profile + PROFILE_LIMITS) == 0 && request.order() == 0 {
         return None;
     }
-    let now = env.now();
-    let mut over = 0u64;
-    let mut i = 0u32;
-    while i < 2 * ASKED {
-        if i == ASKED && over >> 8 == OVER_DROP {
-            break;
-        }
-        let (slot, take) = if i < ASKED { (i, 0) } else { (i - ASKED, Charge::TAKE) };
-        let refused = env.limit(source.profile, source.asker, Charge(request.0 | (slot as u64) << 16 | take), now);
-        // One that drops outweighs one that warns.
-        if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP {
-            over = refused;
-        }
-        over = env.opaque(over);
-        i = env.rolled(i + 1);
-    }
+    let over = env.limits(source.profile, source.asker, request);
     if over == 0 {
         return None;
     }
@@ -248,6 +240,31 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, request: Charge) -> O
         return Some((Verdict::WouldDrop, reason));
     }
     Some(if over >> 8 == OVER_DROP { stop(reason) } else { (Verdict::WouldDrop, reason) })
+}
+
+/// Which limit refuses, as [`limit`]: all are read first, and taken only if all agree; the allowance of an order is one of them.
+#[inline(always)]
+pub fn over<E: Env>(env: &mut E, profile: u32, asker: Asker, request: Charge) -> u64 {
+    const ASKED: u32 = LIMITS_A_PROFILE + 1;
+    let now = env.now();
+    let mut over = 0u64;
+    let mut i = 0u32;
+    while i < 2 * ASKED {
+        if i == ASKED && over >> 8 == OVER_DROP {
+            break;
+        }
+        let (slot, take) = if i < ASKED { (i, 0) } else { (i - ASKED, Charge::TAKE) };
+        let charge = Charge(request.0 | (slot as u64) << 16 | take);
+        // A slot without a limit is not called for, since nearly all have none.
+        let refused = if charge.number(env, profile) == 0 { 0 } else { env.limit(profile, asker, charge, now) };
+        // One that drops outweighs one that warns.
+        if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP {
+            over = refused;
+        }
+        over = env.opaque(over);
+        i = env.rolled(i + 1);
+    }
+    over
 }
 
 #[inline(always)]

@@ -31,10 +31,7 @@ use crate::{
         Policy,
         image::{ENFORCE, PORTS, REDIRECTS, Ruling, SWITCHES},
     },
-    sip::{
-        scan::{START_LINE, StartLine},
-        target,
-    },
+    sip::{scan::StartLine, target},
     text::WINDOW,
     wire::Datagram,
 };
@@ -42,9 +39,10 @@ use crate::{
 pub use canonical::{Canonical, OCTETS, Packed, refused};
 pub use charge::{Bill, charge};
 pub use follow::{again, follow};
-pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit};
+pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit, over};
 pub use lines::line;
 pub use places::{Finding, Places, Request, number, place};
+pub use presence::presence;
 pub use rules::rule;
 pub use source::{Asker, source_entry};
 pub use stream::segment;
@@ -120,6 +118,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     record.source = datagram.src;
     record.line = 0;
     env.dialog().call_id = 0;
+    env.dialog().status = 0;
     *env.bill() = Bill::default();
     source
 }
@@ -142,7 +141,7 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
     if from == UNFRAMED {
         return source.asker.unreadable(Reason::Unreadable);
     }
-    let line = StartLine(env.scan(START_LINE, from, env.len(), 0));
+    let line = env.first_line(from);
     let (token, token_end) = line.token();
     if line.is_cut() {
         return cut(env, source, datagram, line);

@@ -11,7 +11,7 @@ use crate::{
     policy::{Policy, image::CALLED_PARTY},
     sip::{
         headers::{self, REFER_TO, is_complete},
-        scan::{self, ADDRESS, BEHIND, FIRST, LIST},
+        scan::{self, BEHIND, FIRST, LIST},
         target::{Kind, Target},
     },
 };
@@ -144,7 +144,8 @@ impl Request {
 /// Judges every place from which a server would dial; the worst verdict wins.
 #[inline(always)]
 pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, request: Request) -> Finding {
-    let mut start = Places { at: request.uri(), ..Places::default() };
+    // Opaque, or the compiler makes of it a function that goes octet by octet.
+    let mut start = Places { best: env.opaque(0), at: request.uri(), ..Places::default() };
     if refer {
         headers::walk(env, request.uri());
         let value = *env.found(REFER_TO);
@@ -305,8 +306,7 @@ fn listed<E: Env>(env: &mut E, value: u32, start: u64) -> u64 {
     if value == 0 {
         return 0;
     }
-    let len = env.len();
-    env.scan(ADDRESS, value, len, start)
+    scan::find_address(env, value, start)
 }
 
 /// What a target means to a source of `profile`.

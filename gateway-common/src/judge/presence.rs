@@ -34,13 +34,27 @@ const fn own(source: Addr) -> Digest {
     source.source() ^ ANYTHING
 }
 
-/// Notes that the outside source of this request is present, if it shows that it is. The message begins at `from`.
+/// Notes what the message at `from` shows of its source outside, or what an answer of the PBX gives to one. The calls were
+/// [followed](super::follow) before.
 #[inline(always)]
-pub(super) fn prove<E: Env>(env: &mut E, datagram: &Datagram, from: u32) {
+pub fn presence<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
+    if env.cell(SWITCHES) & BANS == 0 {
+        return;
+    }
+    if matches!(arrival.side, Side::Wan) {
+        prove(env, datagram, from);
+    } else if env.dialog().status != 0 {
+        answered(env, datagram, from);
+    }
+}
+
+/// Notes that the source of a request is present, if the request shows it.
+#[inline(always)]
+fn prove<E: Env>(env: &mut E, datagram: &Datagram, from: u32) {
     let record = env.judged();
     let (method, who) = (record.method, record.who);
     let source = datagram.src.source();
-    if who != Who::Unproved as u8 || env.given(own(datagram.src)) != source {
+    if method == 0 || who != Who::Unproved as u8 || env.given(own(datagram.src)) != source {
         return;
     }
     let now = env.now();
@@ -61,16 +75,22 @@ pub(super) fn prove<E: Env>(env: &mut E, datagram: &Datagram, from: u32) {
     }
 }
 
-/// Notes what an answer of the PBX with `status`, which begins at `from`, gives to the source outside that it goes to, and
-/// charges that source for what the PBX refused. `tag` is the To tag, if the PBX chose it.
+/// Notes what an answer of the PBX gives to the source outside that it goes to, and charges that source for what the PBX
+/// refused.
 #[inline(always)]
-pub(super) fn answered<E: Env>(env: &mut E, datagram: &Datagram, from: u32, status: u32, tag: Digest, proves: bool) {
+fn answered<E: Env>(env: &mut E, datagram: &Datagram, from: u32) {
+    let answer = *env.dialog();
+    let status = answer.status;
     let arrival = Arrival { side: Side::Wan, ifindex: 0 };
     let switches = env.cell(SWITCHES);
     let callee = source::source(env, datagram.dst, arrival, switches);
     if !callee.asker.is(Who::Unproved) || env.is_known(datagram.dst) {
         return;
     }
+    let (tag, proves) = match env.call(answer.call_id) {
+        Some(call) => call.gives(&answer, datagram.dst),
+        None => (0, false),
+    };
     let value = datagram.dst.source();
     if tag != 0 {
         give(env, tag, value);
@@ -110,12 +130,6 @@ const fn is_refusal(status: u32, proves: bool) -> bool {
         404 | 484 => true,
         _ => false,
     }
-}
-
-/// Whether the policy has a limit that bans.
-#[inline(always)]
-pub(super) fn matters<E: Env>(env: &E) -> bool {
-    env.cell(SWITCHES) & BANS != 0
 }
 
 /// Whether a source outside is banned.

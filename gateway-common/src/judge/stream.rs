@@ -16,7 +16,7 @@ use crate::{
     policy::image::{Ruling, TCP_DENY},
     sip::{
         headers::{self, BODY, CONTENT_LENGTH, TWICE, is_complete},
-        scan::{self, BLANKS, START_LINE, StartLine},
+        scan::{self, BLANKS},
     },
     wire::Datagram,
 };
@@ -93,7 +93,7 @@ pub(super) const UNFRAMED: u32 = 0xff_ffff;
 fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
     let len = env.len();
     // The line ends in front of the start line end no head.
-    let (start, _) = StartLine(env.scan(START_LINE, at, len, 0)).token();
+    let (start, _) = env.first_line(at).token();
     headers::walk(env, start);
     if !is_complete(env) {
         return len;

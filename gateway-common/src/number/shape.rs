@@ -142,8 +142,52 @@ impl Shape {
 /// and is not dialled.
 #[inline(always)]
 pub fn run<T: Text + ?Sized>(text: &mut T, at: u32, end: u32, state: u64) -> u64 {
+    if state == 0 {
+        let usual = digits(text, at, end);
+        let usual = text.opaque(usual);
+        if usual != 0 {
+            return usual;
+        }
+    }
+    let (at, end) = (text.opaque(at as u64) as u32, text.opaque(end as u64) as u32);
+    let state = text.opaque(state);
     let state = read(text, at, end, state);
     if state & (HASH | SERVICE) == HASH && Shape(state).digits() > 0 { (state & !HASH) - 1 } else { state }
+}
+
+/// Octets that are read by words.
+const BY_WORDS: u32 = 24;
+
+/// Reads digits, with or without a plus in front, as the automaton does; 0 where something else is among them.
+#[inline(always)]
+fn digits<T: Text + ?Sized>(text: &mut T, at: u32, end: u32) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let octets = end.wrapping_sub(at);
+    let plus = text.octet(at) == Some(b'+');
+    if octets > BY_WORDS || octets <= plus as u32 || end > text.len() {
+        return 0;
+    }
+    let mut sign = if plus { (b'+' ^ b'0') as u64 } else { 0 };
+    let mut i = 0u32;
+    while i < BY_WORDS {
+        if i >= octets {
+            break;
+        }
+        let left = octets - i;
+        let mask = if left < 8 { (1 << (8 * left & 63)) - 1 } else { u64::MAX };
+        let word = text.word(at + i) & mask;
+        let value = (word ^ ONES * b'0' as u64 ^ sign) & mask;
+        // Adding carries into the highest bit where a value is more than 9, and no further.
+        if ((value & !HIGH) + ONES * (0x80 - 10) | value) & HIGH != 0 {
+            return 0;
+        }
+        text.set_dialled_word(i, word);
+        sign = text.opaque(0);
+        i = text.rolled(i + 8);
+    }
+    let last = text.octet(end - 1).unwrap_or(0);
+    Shape::of_digits(octets - plus as u32, plus).0 | EMIT | (last as u64) << OCTET
 }
 
 #[inline(always)]
@@ -262,4 +306,70 @@ fn keep(state: u64, c: u8) -> u64 {
         return state | OVERLONG;
     }
     (state + 1) | EMIT | (c as u64) << OCTET
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Steps;
+    use std::{format, string::String};
+
+    struct User<'a>(&'a [u8], [u8; DIALLED], u32);
+
+    impl Steps for User<'_> {}
+
+    impl Text for User<'_> {
+        fn len(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn is_whole(&self) -> bool {
+            true
+        }
+
+        fn octet(&self, at: u32) -> Option<u8> {
+            self.0.get(at as usize).copied()
+        }
+
+        fn word(&self, at: u32) -> u64 {
+            (0..8).fold(0, |word, i| word | (self.octet(at + i).unwrap_or(0) as u64) << (8 * i))
+        }
+
+        fn set_dialled(&mut self, at: u32, octet: u8) {
+            self.1[at as usize & (DIALLED - 1)] = octet;
+        }
+
+        fn found(&mut self, _: u32) -> &mut u32 {
+            &mut self.2
+        }
+    }
+
+    #[test]
+    fn digits_read_by_words_are_those_of_the_automaton() {
+        let all = "012345678901234567890123456789";
+        let mut usual = 0;
+        for plus in ["", "+", "++"] {
+            for count in 0..all.len() {
+                for at in 0..=count {
+                    for other in ["", "+", "/", ":", "%30", "-", "a", "\0", "\u{a0}", "#"] {
+                        let user = format!("{plus}{}{other}{}", &all[..at], &all[at..count]);
+                        let whole = format!("{user}@pbx.example");
+                        let end = user.len() as u32;
+                        let (mut words, mut octets) =
+                            (User(whole.as_bytes(), [0; DIALLED], 0), User(whole.as_bytes(), [0; DIALLED], 0));
+                        let found = digits(&mut words, 0, end);
+                        if found == 0 {
+                            continue;
+                        }
+                        usual += 1;
+                        assert_eq!(found, read(&mut octets, 0, end, 0), "{user}");
+                        let dialled = Shape(found).len() as usize;
+                        assert_eq!(words.1[..dialled], octets.1[..dialled], "{user}");
+                        assert_eq!(String::from_utf8_lossy(&words.1[..dialled]), user);
+                    }
+                }
+            }
+        }
+        assert!(usual > 400, "{usual}");
+    }
 }

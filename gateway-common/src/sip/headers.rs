@@ -3,7 +3,10 @@
 //! A message is walked once: whatever asks later for its headers finds what was noted ([`Text::found`]).
 
 use crate::{
-    sip::scan::{self, COLON},
+    sip::{
+        scan::{self, COLON},
+        words::{equal, first},
+    },
     text::{Text, WINDOW},
 };
 
@@ -126,21 +129,26 @@ pub fn next_line<T: Text + ?Sized>(text: &T, at: u32) -> u32 {
     let len = text.len();
     let mut at = at;
     let mut i = 0u32;
-    while i <= WINDOW / 8 {
+    while i <= WINDOW / 16 {
         if at >= len {
             return len;
         }
-        let word = text.word(at);
-        let ends = zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64);
-        if ends != 0 {
-            at += first(ends);
+        let (low, high) = (line_ends(text.word(at)), line_ends(text.word(at + 8)));
+        if low | high != 0 {
+            at += if low != 0 { first(low) } else { 8 + first(high) };
             at += line_end(text.word(at));
             break;
         }
-        at = text.opaque(at as u64 + 8) as u32;
+        at = text.opaque(at as u64 + 16) as u32;
         i = text.rolled(i + 1);
     }
     if at < len { at } else { len }
+}
+
+/// Marks CR and LF, exactly in the lowest octet that is marked.
+#[inline(always)]
+const fn line_ends(word: u64) -> u64 {
+    equal(word, b'\n') | equal(word, b'\r')
 }
 
 /// Octets of the line end that a word begins with: CRLF, LF or CR.
@@ -184,8 +192,11 @@ pub fn header<T: Text + ?Sized>(text: &mut T, line: u32) {
         return;
     }
     let end = text.opaque((line + length) as u64) as u32;
-    let value =
-        if text.octet(end) == Some(b':') { end + 1 } else { scan::first_octet(text.scan(COLON, end, text.len(), 0)) };
+    let value = match text.octet(end) {
+        Some(b':') => end + 1,
+        Some(b' ' | b'\t') => scan::first_octet(text.scan(COLON, end, text.len(), 0)),
+        _ => 0,
+    };
     if value == 0 {
         return;
     }
@@ -258,21 +269,4 @@ fn name<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
         b'w' if w == lower(b"www-auth") && text.word(line + 8) | LOW == lower(b"enticate") => (CHALLENGE, 16),
         _ => (NONE, 0),
     }
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Marks the zero octets of a word, exactly in the lowest one that is marked.
-#[inline(always)]
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGH
-}
-
-/// Which octet is the lowest that is marked.
-#[inline(always)]
-const fn first(marks: u64) -> u32 {
-    // All bits below the mark; of the octets they touch, it is the highest.
-    let below = (marks & marks.wrapping_neg()) - 1;
-    ((below & ONES).wrapping_mul(ONES) >> 56) as u32 - 1
 }

@@ -5,5 +5,6 @@ mod method;
 pub mod parameter;
 pub mod scan;
 pub mod target;
+pub mod words;
 
 pub use method::Method;

@@ -3,7 +3,8 @@
 use crate::{
     sip::{
         Method,
-        scan::{self, ADDRESS, FIRST, URI, Uri},
+        scan::{self, FIRST, Uri},
+        words,
     },
     text::{STOP, Steps, Text},
 };
@@ -62,6 +63,12 @@ const fn with(state: u64, shift: u32, at: u32) -> u64 {
 #[inline(always)]
 const fn letters(state: u64, count: u64) -> u64 {
     state & !(0xf << LETTERS) | count << LETTERS
+}
+
+/// The state behind a value from `start` to `end`.
+#[inline(always)]
+pub(super) const fn found(start: u32, end: u32) -> u64 {
+    with(with(STOP, START, start), END, end)
 }
 
 /// One step of [`TAG`], [`USERNAME`] and [`NONCE`].
@@ -152,7 +159,7 @@ pub fn span<T: Text + ?Sized>(text: &T, at: u32, end: u32, seed: u64) -> u64 {
 }
 
 /// A word on its own.
-struct Word<'a>(&'a [u8], u32);
+pub(super) struct Word<'a>(pub(super) &'a [u8], pub(super) u32);
 
 impl Steps for Word<'_> {}
 
@@ -194,7 +201,15 @@ pub fn digest<T: Text + ?Sized>(text: &mut T, machine: u32, at: u32, start: u64,
         return 0;
     }
     let len = text.len();
-    let found = text.scan(machine, at, len, start);
+    let usual = if machine == USERNAME {
+        0
+    } else if start == WORD {
+        words::word(text, at)
+    } else {
+        words::tag(text, at)
+    };
+    let usual = text.opaque(usual);
+    let found = if usual != 0 { usual } else { text.scan(machine, at, len, start) };
     let (start, end) = ((found >> START & 0xfff) as u32, (found >> END & 0xfff) as u32);
     if start == 0 {
         return 0;
@@ -209,7 +224,7 @@ pub fn user<T: Text + ?Sized>(text: &mut T, at: u32, seed: u64) -> u64 {
         return 0;
     }
     let len = text.len();
-    let uri = Uri(text.scan(URI, at, len, 0));
+    let uri = Uri(text.uri(at, len));
     let end = if uri.at_sign() != 0 { uri.at_sign() } else { uri.end() };
     if uri.colon() == 0 || end <= uri.colon() {
         return 0;
@@ -223,8 +238,7 @@ pub fn address_user<T: Text + ?Sized>(text: &mut T, value: u32, seed: u64) -> u6
     if value == 0 {
         return 0;
     }
-    let len = text.len();
-    let at = scan::address(text.scan(ADDRESS, value, len, FIRST));
+    let at = scan::address(scan::find_address(text, value, FIRST));
     text.user(at, seed)
 }
 

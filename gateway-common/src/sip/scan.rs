@@ -5,7 +5,10 @@
 
 use crate::{
     number::shape,
-    sip::parameter::{self, NONCE, TAG, USERNAME},
+    sip::{
+        parameter::{self, NONCE, TAG, USERNAME},
+        words,
+    },
     text::{STOP, Text, WINDOW},
 };
 
@@ -204,6 +207,23 @@ fn start_line(state: u64, c: u8, at: u32) -> u64 {
     }
 }
 
+/// Finds method and Request-URI of the message at `at`.
+#[inline(always)]
+pub fn first_line<T: Text + ?Sized>(text: &mut T, at: u32) -> StartLine {
+    let usual = words::invite(text, at);
+    if usual != 0 {
+        return StartLine(usual);
+    }
+    let len = text.len();
+    StartLine(text.scan(START_LINE, at, len, 0))
+}
+
+/// The state of [`START_LINE`] behind a method from `token` to `end`, and in front of a URI at `uri`.
+#[inline(always)]
+pub(super) const fn request(token: u32, end: u32, uri: u32) -> u64 {
+    phase(set(set(set(STOP, 4, token), 16, end), 28, uri), GAP)
+}
+
 /// What [`URI`] found behind the scheme.
 #[derive(Clone, Copy, Debug)]
 pub struct Uri(pub u64);
@@ -242,16 +262,23 @@ const CLOSED: u64 = 1;
 #[inline(always)]
 fn uri(state: u64, c: u8, at: u32) -> u64 {
     if state & 15 == CLOSED {
-        return match c {
-            b' ' | b'\t' | b'\r' | b'\n' | b';' | b',' | b'?' | b'>' => state | STOP,
-            _ => uri_octet(set(phase(state, PLAIN), 40, 0), c, at),
-        };
+        if closes(c) {
+            return state | STOP;
+        }
+        return uri_octet(set(phase(state, PLAIN), 40, 0), c, at);
     }
     uri_octet(state, c, at)
 }
 
+/// Whether a bracket in front of this octet closes the URI.
 #[inline(always)]
-fn uri_octet(state: u64, c: u8, at: u32) -> u64 {
+pub(super) const fn closes(c: u8) -> bool {
+    matches!(c, b' ' | b'\t' | b'\r' | b'\n' | b';' | b',' | b'?' | b'>')
+}
+
+/// The same behind any other octet.
+#[inline(always)]
+pub(super) const fn uri_octet(state: u64, c: u8, at: u32) -> u64 {
     match c {
         b'@' => set(state, 28, at) | STOP,
         b' ' | b'\t' | b'\r' | b'\n' => set(state, 40, at) | STOP,
@@ -373,6 +400,23 @@ pub const fn first_octet(state: u64) -> u32 {
 pub const fn address(state: u64) -> u32 {
     let bracket = field(state, 16);
     if bracket != 0 { bracket } else { field(state, 4) }
+}
+
+/// Finds the URI in the header value at `value`: the state of [`ADDRESS`], which begins in `start`.
+#[inline(always)]
+pub fn find_address<T: Text + ?Sized>(text: &mut T, value: u32, start: u64) -> u64 {
+    let usual = if start & BEHIND == 0 { words::bracket(text, value, start) } else { 0 };
+    if usual != 0 {
+        return usual;
+    }
+    let len = text.len();
+    text.scan(ADDRESS, value, len, start)
+}
+
+/// The state of [`ADDRESS`] behind a bracket, where the first address is meant; `at` is behind the bracket.
+#[inline(always)]
+pub(super) const fn bracketed(at: u32) -> u64 {
+    set(STOP, 16, at)
 }
 
 /// `name-addr / addr-spec` of RFC 3261 section 25.1, over folded lines.

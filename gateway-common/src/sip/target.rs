@@ -2,7 +2,7 @@
 
 use crate::{
     number::shape::{Form, Shape},
-    sip::scan::{self, BLANKS, HEX, PARAMETERS, Parameters, URI, Uri},
+    sip::scan::{self, BLANKS, HEX, PARAMETERS, Parameters, Uri},
     text::{STOP, Text},
 };
 
@@ -130,7 +130,7 @@ pub fn read<T: Text + ?Sized>(text: &mut T, at: u32) -> Target {
             from = first;
         }
     }
-    let state = text.scan(URI, from, len, 0);
+    let state = text.uri(from, len);
     let uri = Uri(state);
     if state & STOP == 0 && !text.is_whole() {
         return Target::new(Kind::Cut);
@@ -223,7 +223,7 @@ fn context<T: Text + ?Sized>(text: &mut T, context_at: u32, bound: u32, number_a
 
 #[inline(always)]
 fn value_end<T: Text + ?Sized>(text: &mut T, at: u32, len: u32) -> u32 {
-    let uri = Uri(text.scan(URI, at, len, 0));
+    let uri = Uri(text.uri(at, len));
     end(text, uri, bound(uri, len))
 }
 
