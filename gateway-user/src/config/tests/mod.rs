@@ -251,7 +251,7 @@ fn every_key_is_understood() {
                 site_windows: Vec::new(),
                 suspend: None,
                 over: Over::Drop,
-                ban: Some(second * 300),
+                ban: None,
                 schedule: Some("night".into()),
             },
         ]
