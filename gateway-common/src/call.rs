@@ -22,6 +22,18 @@ const RETRANSMISSION: u64 = 400_000_000;
 /// Transmissions of one call that count once: seven by the timer schedule, and seven with credentials.
 const REPEATS: u8 = 14;
 
+/// Places at which one call rings at once and counts once: a server that forks to more (RFC 3261 section 16.6) rings a group.
+const FORKS: u8 = 4;
+/// How long after a call failed the next one to the same number is the same attempt: whoever meets a busy line dials again.
+pub const REDIAL: u64 = 120 * SECOND;
+
+/// Who dials whom: what a call that failed is found by when the same line dials the same number again.
+#[inline(always)]
+pub const fn redial(caller: Addr, line: u64, number: Digest) -> Digest {
+    let mixed = (caller.source() ^ line.rotate_left(21)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ number
+}
+
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -194,7 +206,8 @@ impl Call {
         // is another call, or a call that was let through once would be fourteen.
         let waits = self.state == State::Invited as u8 && on_time;
         let challenged = self.state != State::Ended as u8 && self.state != State::Answered as u8 && proves;
-        if self.repeats >= REPEATS || !waits && !challenged {
+        let forked = self.state == State::Invited as u8 && !dst.is(self.callee) && self.repeats < FORKS;
+        if self.repeats >= REPEATS || !waits && !challenged && !forked {
             return Again::New;
         }
         if challenged {
@@ -272,6 +285,14 @@ impl Call {
         self.contacts[1] = answer.contact;
         self.until = now + ANSWERED;
         self.flags & CREDENTIALS != 0
+    }
+
+    /// Whether an answer with `status` to `dst` ends the attempt to call: it is the last one, and no challenge.
+    #[inline(always)]
+    pub fn fails(&self, answer: &Dialog, status: u32, dst: Addr) -> bool {
+        let waits = self.state != State::Answered as u8 && self.state != State::Ended as u8;
+        let last = status >= 300 && status != 401 && status != 407 && answer.method == Method::Invite as u32;
+        last && waits && self.state != State::Refused as u8 && dst.is(self.caller) && answer.from_tag == self.from_tag
     }
 
     /// The flags of a call that begins with this request.
@@ -394,6 +415,32 @@ mod tests {
         assert_eq!(again(40 * SECOND), Again::New, "a fixed number");
         assert_eq!(invited().again(&Dialog { user: 13, ..INVITE }, CALLER, CALLEE, NOW + SECOND), Again::New);
         assert_eq!(invited().again(&Dialog { from_tag: 3, ..INVITE }, CALLER, CALLEE, NOW + SECOND), Again::New);
+    }
+
+    #[test]
+    fn a_call_that_rings_at_several_places_counts_once_and_a_ring_group_does_not() {
+        let mut call = invited();
+        let mut at = |place: u32| call.again(&INVITE, CALLER, Addr::v4(0xc000_0300 + place), NOW + u64::from(place));
+        for place in 1..=4 {
+            assert_eq!(at(place), Again::Repeat, "{place}");
+        }
+        assert_eq!(at(5), Again::New);
+    }
+
+    #[test]
+    fn only_a_call_that_waited_fails_and_only_once() {
+        let fails = |call: Call, status| call.fails(&answer(Method::Invite, 2), status, CALLER);
+        for status in [404, 480, 486, 487, 500, 603] {
+            assert!(fails(invited(), status), "{status}");
+        }
+        for status in [100, 180, 200, 401, 407] {
+            assert!(!fails(invited(), status), "{status}");
+        }
+        assert!(!fails(answered(), 486), "the answer to a re-INVITE");
+        let mut busy = invited();
+        busy.answer(&answer(Method::Invite, 2), 486, CALLEE, CALLER, NOW);
+        assert!(!fails(busy, 486), "sent again");
+        assert!(!invited().fails(&answer(Method::Invite, 2), 486, OTHER));
     }
 
     #[test]

@@ -128,6 +128,12 @@ pub trait Env: Text + Policy {
     /// Notes that the PBX took credentials of a source.
     fn know(&mut self, source: Addr, until: u64);
 
+    /// When an attempt to call failed last, by [`call::redial`](crate::call::redial); 0 for never, or where it is forgotten.
+    fn failed_at(&self, attempt: Digest) -> u64;
+
+    /// Notes when an attempt to call failed; 0 takes it back.
+    fn note_failed(&mut self, attempt: Digest, at: u64);
+
     /// To which source something was given: its value, or 0. What is not heard of for long is forgotten.
     fn given(&self, what: Digest) -> u64;
 

@@ -14,12 +14,7 @@ use gateway_common::{
     text::Steps,
 };
 
-use crate::{
-    env::{Bare, tg_mark},
-    maps::Image,
-    told::Told,
-    window::rolled,
-};
+use crate::{env::Bare, exported::tg_mark, maps::Image, told::Told, window::rolled};
 
 /// The answer of [`tg_refused`] where the long way decides.
 pub(crate) const NOT_REFUSED: u64 = 0;

@@ -30,8 +30,12 @@ use gateway_common::{
 use crate::{
     calls::{site, tg_again, tg_follow, tg_is_known, tg_keep_call, tg_know},
     cells::{named, tg_is_over, tg_take},
+    exported::{
+        message, tg_dial_rule, tg_limit, tg_limits, tg_line, tg_look_up, tg_mark, tg_meaning, tg_place, tg_readings,
+        tg_rule, tg_source, tg_weigh,
+    },
+    facts::{tg_failed_at, tg_give, tg_given, tg_note_failed, tg_note_present, tg_presence, tg_present_until},
     maps::{CALLS, CALLS_OTHER, Image},
-    presence::{tg_give, tg_given, tg_note_present, tg_presence, tg_present_until},
     told::Told,
     window::{Scratch, Window, masked},
     windows::{tg_charge, tg_floor, tg_is_banned, tg_window},
@@ -296,6 +300,16 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
+    fn failed_at(&self, attempt: Digest) -> u64 {
+        tg_failed_at(attempt)
+    }
+
+    #[inline(always)]
+    fn note_failed(&mut self, attempt: Digest, at: u64) {
+        tg_note_failed(attempt, at);
+    }
+
+    #[inline(always)]
     fn given(&self, what: Digest) -> u64 {
         tg_given(what)
     }
@@ -475,174 +489,4 @@ fn cell(image: *const Image, index: u32) -> u64 {
     let index = masked!(index, 4194303);
     // SAFETY: the map gave the pointer; the index is masked to the image, and a reader never sees it change.
     unsafe { *(&raw const (*image).cells).cast::<u64>().add(index) }
-}
-
-/// Judges a message in the window, and notes what it does to the calls: see [`decided`]. `told` is a [`Told`].
-#[inline(always)]
-pub(crate) fn message(image: *const Image, told: u64) -> u64 {
-    let mut decided = tg_judge(image, told);
-    if decided == NOTHING {
-        decided = tg_charge(image);
-    }
-    tg_follow(image, told);
-    tg_presence(image, told);
-    decided
-}
-
-/// Judges a message in the window: see [`decided`]; [`NOTHING`] where it is to be charged. `told` is a [`Told`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_judge(image: *const Image, told: u64) -> u64 {
-    let Some(mut env) = with_image(image) else { return 0 };
-    // SAFETY: the map gave the pointer, and nothing else on this CPU uses the scratch while the program runs.
-    let datagram = unsafe { &(*env.window.scratch).datagram };
-    match judge::judge(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32) {
-        Some(decision) => decided(decision),
-        None => NOTHING,
-    }
-}
-
-/// Judges the TCP segment in the window: as [`tg_judge`], and [`NOTHING`] where it says nothing.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_segment(image: *const Image, told: u64) -> u64 {
-    let Some(mut env) = with_image(image) else { return NOTHING };
-    // SAFETY: as in `tg_judge`.
-    let datagram = unsafe { &(*env.window.scratch).datagram };
-    match judge::segment(&mut env, datagram, Told(told).arrival(), told & Told::TO_SIP != 0) {
-        Some(decision) => decided(decision),
-        None => NOTHING,
-    }
-}
-
-/// What exported functions answer where there is no decision: nothing was judged, or not yet all of it.
-pub(crate) const NOTHING: u64 = u64::MAX;
-
-/// Judges the later fragment of the scratch: as [`tg_segment`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_fragment(image: *const Image, now: u64, told: u64) -> u64 {
-    let Some(mut env) = with_image(image) else { return NOTHING };
-    // SAFETY: as in `tg_judge`.
-    unsafe { (*env.window.scratch).now = now };
-    // SAFETY: as in `tg_judge`.
-    let dst = unsafe { (*env.window.scratch).datagram.dst };
-    match judge::fragment(&mut env, dst, Told(told).arrival().side) {
-        Some(decision) => decided(decision),
-        None => NOTHING,
-    }
-}
-
-/// What a dialled string means.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_meaning(image: *const Image, profile: u32, shape: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => plan::meaning(&env, profile, Shape(shape)).0,
-        None => 0,
-    }
-}
-
-/// Where numbers may begin.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_readings(image: *const Image, plan: u64, shape: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => plan::read(&env, plan, Shape(shape)).0,
-        None => 0,
-    }
-}
-
-/// The readings that begin at one octet.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_mark(cell: u64, readings: u64, at: u32, octet: u32) -> u64 {
-    plan::mark(DialCell(cell), Readings(readings), at, octet as u8).0
-}
-
-/// What orders make of a line.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_line(image: *const Image, key: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => judge::line(&env, key).0,
-        None => 0,
-    }
-}
-
-/// The rule on a dialled string.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_dial_rule(image: *const Image, start: u32, shape: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => plan::dial_rule(&env, start, Shape(shape)),
-        None => 0,
-    }
-}
-
-/// What one reading weighs.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_weigh(image: *const Image, profile: u32, word: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => plan::weigh(&env, profile, word).0,
-        None => 0,
-    }
-}
-
-/// The vector of a number.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_look_up(image: *const Image, from: u32, span: u32) -> u64 {
-    match with_image(image) {
-        Some(env) => plan::look_up(&env, from, span).0,
-        None => 0,
-    }
-}
-
-/// Judges one place of a request: 1 if there is another.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_place(image: *const Image, profile: u32, asker: u64, request: u64) -> u64 {
-    match with_image(image) {
-        Some(mut env) => judge::place(&mut env, profile, Asker(asker), Request(request)) as u64,
-        None => 0,
-    }
-}
-
-/// What one place of a request gets.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_rule(asker: u64, action: u64, place: u64) -> u64 {
-    judge::rule(Asker(asker), Action(action), place).0
-}
-
-/// Which limit of a profile refuses.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_limits(image: *const Image, profile: u32, asker: u64, request: u64) -> u64 {
-    match with_image(image) {
-        Some(mut env) => judge::over(&mut env, profile, Asker(asker), Charge(request)),
-        None => 0,
-    }
-}
-
-/// Whether one limit refuses.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_limit(image: *const Image, profile: u32, asker: u64, charge: u64, now: u64) -> u64 {
-    match with_image(image) {
-        Some(mut env) => judge::limit(&mut env, profile, Asker(asker), Charge(charge), now),
-        None => 0,
-    }
-}
-
-/// What the policy says of a source.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn tg_source(image: *const Image, hi: u64, lo: u64) -> u64 {
-    match with_image(image) {
-        Some(env) => judge::source_entry(&env, Addr { hi, lo }).0,
-        None => 0,
-    }
 }

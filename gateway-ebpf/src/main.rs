@@ -28,6 +28,10 @@ mod entry;
 #[cfg(target_arch = "bpf")]
 mod env;
 #[cfg(target_arch = "bpf")]
+mod exported;
+#[cfg(target_arch = "bpf")]
+mod facts;
+#[cfg(target_arch = "bpf")]
 mod judge;
 #[cfg(target_arch = "bpf")]
 mod maps;
@@ -35,8 +39,6 @@ mod maps;
 mod next;
 #[cfg(target_arch = "bpf")]
 mod packet;
-#[cfg(target_arch = "bpf")]
-mod presence;
 #[cfg(target_arch = "bpf")]
 mod reset;
 #[cfg(target_arch = "bpf")]

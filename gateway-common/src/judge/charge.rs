@@ -41,6 +41,7 @@ pub(super) struct Account(u64);
 impl Account {
     const TCP: u64 = 1 << 32;
     const SPARED: u64 = 1 << 33;
+    const REDIALLED: u64 = 1 << 34;
     const ORDER: u32 = 40;
 
     #[inline(always)]
@@ -53,6 +54,17 @@ impl Account {
     #[inline(always)]
     pub(super) const fn spared(self) -> Self {
         Self(self.0 | Self::SPARED)
+    }
+
+    /// The same of a call that dials again what failed: windows counted it before.
+    #[inline(always)]
+    pub(super) const fn redialled(self) -> Self {
+        Self(self.0 | Self::REDIALLED)
+    }
+
+    #[inline(always)]
+    const fn is_redialled(self) -> bool {
+        self.0 & Self::REDIALLED != 0
     }
 
     #[inline(always)]
@@ -101,7 +113,10 @@ pub fn charge<E: Env>(env: &mut E) -> Decision {
 fn floored<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
     let found = account.found();
     let passes = |decision: Decision| settled(decision, source, account.is_tcp()).0.passes();
-    let abroad = source.switches & FLOOR != 0 && source.asker.is(Who::Lan) && is_abroad(found.class());
+    let abroad = source.switches & FLOOR != 0
+        && source.asker.is(Who::Lan)
+        && is_abroad(found.class())
+        && !account.is_redialled();
     let counts = abroad && (account.is_spared() || passes(found.decision()));
     let now = if counts { env.now() } else { 0 };
     let mut stopped = if counts { env.floor(false, now) } else { 0 };
@@ -132,7 +147,11 @@ fn charged<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
     {
         return refused;
     }
-    match limits(env, source, Charge::new(method, found.class()).allowed_by(account.order())) {
+    match limits(
+        env,
+        source,
+        Charge::new(method, found.class()).allowed_by(account.order()).redialled(account.is_redialled()),
+    ) {
         Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
         _ => found.decision(),
     }

@@ -3,7 +3,8 @@
 use super::{Arrival, Decision, Side, limits::is_below_ceiling, source::stop};
 use crate::{
     Method, Reason, Verdict,
-    call::{AFTERWARDS, Again, Call, State, UNANSWERED},
+    addr::Addr,
+    call::{AFTERWARDS, Again, Call, REDIAL, State, UNANSWERED, redial},
     dialog,
     env::Env,
     judged::Who,
@@ -63,6 +64,23 @@ pub(super) const fn is_in_dialog(again: u64) -> bool {
 #[inline(always)]
 pub(super) const fn is_unknown(again: u64) -> bool {
     again == UNKNOWN
+}
+
+/// Whether the INVITE at hand dials again what failed a moment ago, which counts once. Each failure is good for one.
+#[inline(always)]
+pub(super) fn dials_again<E: Env>(env: &mut E, caller: Addr) -> bool {
+    let dialog = env.dialog();
+    let attempt = redial(caller, dialog.line, dialog.user);
+    if dialog.call_id == 0 || dialog.user == 0 {
+        return false;
+    }
+    let now = env.now();
+    let failed = env.failed_at(attempt);
+    if failed == 0 || now.saturating_sub(failed) >= REDIAL {
+        return false;
+    }
+    env.note_failed(attempt, 0);
+    true
 }
 
 /// The limits, whose refusal of a call holds for its retransmissions.
@@ -183,7 +201,13 @@ fn answer<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32)
     }
     env.dialog().status = status;
     let Some(call) = env.call(answer.call_id) else { return };
+    let vouched = call.who == Who::Lan as u8 || call.who == Who::Known as u8;
+    let failed = vouched && call.fails(&answer, status, datagram.dst);
+    let attempt = redial(call.caller, call.line, call.admitted);
     let proved = call.answer(&answer, status, datagram.src, datagram.dst, now);
+    if failed {
+        env.note_failed(attempt, now);
+    }
     if proved && of_site {
         env.know(datagram.dst, now.saturating_add(KNOWN));
     }

@@ -95,6 +95,7 @@ pub struct Charge(pub u64);
 
 impl Charge {
     const TAKE: u64 = 1 << 24;
+    const REDIALLED: u64 = 1 << 25;
 
     #[inline(always)]
     pub(super) const fn method(self) -> u8 {
@@ -126,6 +127,12 @@ impl Charge {
     #[inline(always)]
     pub(super) const fn allowed_by(self, limit: u64) -> Self {
         Self(self.0 | limit << 32)
+    }
+
+    /// The same of a call that dials again what failed: no window counts it.
+    #[inline(always)]
+    pub(super) const fn redialled(self, yes: bool) -> Self {
+        Self(if yes { self.0 | Self::REDIALLED } else { self.0 })
     }
 
     #[inline(always)]
@@ -172,6 +179,9 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
         return 0;
     }
     if env.cell(base + LIMIT_WINDOWS) != 0 || env.cell(base + LIMIT_SITE_WINDOWS) != 0 {
+        if charge.0 & Charge::REDIALLED != 0 {
+            return 0;
+        }
         let asked = Asked { base, head, profile, asker, take: charge.0 & Charge::TAKE != 0 };
         let refused = windows::limit(env, asked, now);
         // Orders act in either mode.

@@ -16,7 +16,7 @@ mod stream;
 mod windows;
 
 use charge::{Account, due};
-use follow::{NEW, decided, is_in_dialog, is_unknown};
+use follow::{NEW, decided, dials_again, is_in_dialog, is_unknown};
 use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
 use source::{Source, settled, stop};
@@ -217,7 +217,9 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
     } else if let Some(decision) = decided(again) {
         return decision;
     }
-    due(env, source, account);
+    let vouched = source.asker.is(Who::Lan) || source.asker.is(Who::Known);
+    let redialled = asks && vouched && !found.stops() && dials_again(env, datagram.src);
+    due(env, source, if redialled { account.redialled() } else { account });
     PASS
 }
 

@@ -229,18 +229,26 @@ Examples:
 No allow, of an order or of the file, lifts it; only --except does. Emergency calls, calls inside the country, own numbers
 and extensions stay open. It ends 1 where the self-test that follows finds a call judged otherwise.";
 
-/// `block` and `allow`.
-#[derive(Clone, Debug, Args)]
-pub struct OrderArgs {
-    /// What: +232, SL, dial:0570, 198.51.100.0/24, international
-    #[arg(required = true, value_name = "WHAT", value_parser = what)]
-    pub what: Vec<String>,
+/// When an order ends by itself.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct End {
     /// End by itself after this time: 90s, 15m, 48h, 7d
     #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
     pub duration: Option<std::time::Duration>,
     /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = when::until_now)]
     pub until: Option<jiff::Timestamp>,
+}
+
+/// `block` and `allow`.
+#[derive(Clone, Debug, Args)]
+pub struct OrderArgs {
+    /// What: +232, SL, dial:0570, 198.51.100.0/24, international
+    #[arg(required = true, value_name = "WHAT", value_parser = what)]
+    pub what: Vec<String>,
+    /// When it ends.
+    #[command(flatten)]
+    pub end: End,
     /// Only for calls of this source or network
     #[arg(long, value_name = "ADDR", value_parser = source, group = "scope")]
     pub source: Option<String>,
@@ -298,12 +306,9 @@ pub enum Shield {
 /// `shield on`.
 #[derive(Clone, Debug, Args)]
 pub struct ShieldOnArgs {
-    /// End by itself after this time: 90s, 15m, 48h, 7d
-    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
-    pub duration: Option<std::time::Duration>,
-    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
-    pub until: Option<jiff::Timestamp>,
+    /// When it ends.
+    #[command(flatten)]
+    pub end: End,
     /// Why; kept with the order
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -345,12 +350,9 @@ pub struct InternationalOffArgs {
     /// What stays open: numbers that begin so (+4420) or countries (GB)
     #[arg(long, value_name = "WHAT", num_args = 1.., value_parser = what)]
     pub except: Vec<String>,
-    /// End by itself after this time: 90s, 15m, 48h, 7d
-    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
-    pub duration: Option<std::time::Duration>,
-    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
-    pub until: Option<jiff::Timestamp>,
+    /// When it ends.
+    #[command(flatten)]
+    pub end: End,
     /// Why; kept with the order
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Cell, Failure, Out, Tone,
-    args::{OrderArgs, Places},
+    args::{End, OrderArgs, Places},
     ask, plain, when,
 };
 use crate::control::{
@@ -32,10 +32,7 @@ pub(super) fn run(
             (None, None, None) => ScopeView::Site,
         },
         reason: args.reason.clone(),
-        expires: match args.duration {
-            Some(length) => Some(after(Timestamp::now(), length)?),
-            None => args.until,
-        },
+        expires: expires(args.end)?,
         force: args.force,
         dry_run: args.dry_run,
         monitor,
@@ -48,8 +45,13 @@ pub(super) fn run(
     show(ask(places, &command), args.json, out)
 }
 
-pub(super) fn after(now: Timestamp, length: Duration) -> Result<Timestamp, Failure> {
-    now.checked_add(length).map_err(|e| Failure::Usage(format!("the order would end too late: {e}")))
+/// When an order that is given now ends.
+pub(super) fn expires(end: End) -> Result<Option<Timestamp>, Failure> {
+    let Some(length) = end.duration else { return Ok(end.until) };
+    Timestamp::now()
+        .checked_add(length)
+        .map(Some)
+        .map_err(|e| Failure::Usage(format!("the order would end too late: {e}")))
 }
 
 /// Prints what an order would have done.

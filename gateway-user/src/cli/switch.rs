@@ -1,12 +1,10 @@
 //! `tollgate international off` and `restore`, `tollgate shield on` and `off`.
 
-use jiff::Timestamp;
-
 use super::{
     Failure, Out,
     args::{International, InternationalOffArgs, Places, RestoreArgs, Shield},
     ask,
-    order::{after, show},
+    order::{expires, show},
 };
 use crate::control::protocol::{Command, NewOrder, ScopeView};
 
@@ -22,10 +20,7 @@ fn off(args: &InternationalOffArgs, places: &Places, out: &mut Out) -> Result<()
         what: args.except.clone(),
         scope: scope(args.profile.as_ref(), args.line.as_ref()).unwrap_or_default(),
         reason: args.reason.clone(),
-        expires: match args.duration {
-            Some(length) => Some(after(Timestamp::now(), length)?),
-            None => args.until,
-        },
+        expires: expires(args.end)?,
         ..NewOrder::default()
     };
     show(ask(places, &Command::InternationalOff(new)), args.json, out)
@@ -39,7 +34,7 @@ fn restore(args: &RestoreArgs, places: &Places, out: &mut Out) -> Result<(), Fai
 pub(super) fn shield(command: &Shield, places: &Places, out: &mut Out) -> Result<(), Failure> {
     match command {
         Shield::On(args) => {
-            let expires = args.duration.map(|length| after(Timestamp::now(), length)).transpose()?.or(args.until);
+            let expires = expires(args.end)?;
             let new = NewOrder { reason: args.reason.clone(), expires, ..NewOrder::default() };
             show(ask(places, &Command::ShieldOn(new)), args.json, out)
         }

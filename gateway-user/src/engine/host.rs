@@ -38,6 +38,8 @@ struct State {
     /// Calls of sources that the site vouches for, and of others.
     calls: [HashMap<Digest, Call>; 2],
     known: HashMap<Addr, u64>,
+    /// When attempts to call failed.
+    failed: HashMap<Digest, u64>,
     /// What answers gave to which source, and until when sources are present.
     given: HashMap<Digest, u64>,
     present: HashMap<u64, u64>,
@@ -234,6 +236,14 @@ impl Env for HostEnv<'_> {
 
     fn know(&mut self, source: Addr, until: u64) {
         self.state.known.insert(source, until);
+    }
+
+    fn failed_at(&self, attempt: Digest) -> u64 {
+        self.state.failed.get(&attempt).copied().unwrap_or(0)
+    }
+
+    fn note_failed(&mut self, attempt: Digest, at: u64) {
+        self.state.failed.insert(attempt, at);
     }
 
     fn given(&self, what: Digest) -> u64 {

@@ -136,6 +136,7 @@ impl Probe {
         }
         self.empty::<u64, [u8; CALL]>("CALLS")?;
         self.empty::<u64, [u8; CALL]>("CALLS_OTHER")?;
+        self.empty::<u64, u64>("FAILED")?;
         self.empty::<u64, u64>("GIVEN")?;
         self.empty::<u64, u64>("PRESENT")?;
         self.empty::<[u8; 16], u64>("KNOWN")?;

@@ -16,18 +16,7 @@ pub(super) fn shipped(more: &str) -> String {
 /// of INVITE, REGISTER and OPTIONS, twice as many at once.
 pub(super) fn limited(a_second: u32) -> String {
     let burst = 2 * a_second;
-    let tables = ["INVITE", "REGISTER", "OPTIONS"].map(|method| {
-        format!(
-            "[limit.outside-{}]\nkey = \"unproved\"\nmethod = \"{method}\"\nrate = \"{a_second}/s\"\nburst = {burst}\n\
-             over = \"drop\"\n",
-            method.to_lowercase()
-        )
-    });
-    shipped(&tables.concat()).replacen(
-        "limits = [\"caller\", \"register\", \"abroad\"]",
-        "limits = [\"caller\", \"register\", \"abroad\", \"outside-invite\", \"outside-register\", \"outside-options\"]",
-        1,
-    )
+    shipped("").replace("rate = \"100/s\"\nburst = 1000", &format!("rate = \"{a_second}/s\"\nburst = {burst}"))
 }
 
 #[cfg(test)]
@@ -40,7 +29,7 @@ mod tests {
 
     #[test]
     fn the_policies_are_the_shipped_one_in_enforce_mode() {
-        for (text, limits) in [(shipped(""), 3), (limited(50), 6)] {
+        for (text, limits) in [(shipped(""), 7), (limited(50), 7)] {
             let (config, _) = config::parse(&text, None, Path::new(".")).unwrap();
             assert_eq!((config.mode, config.interfaces.len(), config.limits.len()), (Mode::Enforce, 3, limits));
             assert!(config.floor);
