@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::when;
+use super::{
+    switch::{INTERNATIONAL_EXAMPLES, International, Shield},
+    when,
+};
 use crate::{control::protocol::ListKind, what::What};
 
 /// A SIP rate limiter and toll-fraud firewall in the Linux kernel.
@@ -219,16 +222,6 @@ Examples:
 
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
 
-const INTERNATIONAL_EXAMPLES: &str = "\
-Examples:
-  tollgate international off --reason 'calls to Sierra Leone at night'
-  tollgate international off --except GB +37167 --until 'mon 08:00'
-  tollgate international off --profile lobby
-  tollgate international restore
-
-No allow, of an order or of the file, lifts it; only --except does. Emergency calls, calls inside the country, own numbers
-and extensions stay open. It ends 1 where the self-test that follows finds a call judged otherwise.";
-
 /// When an order ends by itself.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct End {
@@ -292,90 +285,6 @@ pub struct BlockArgs {
     /// Only count the calls that it would stop, as would-drop
     #[arg(long)]
     pub monitor: bool,
-}
-
-/// `shield`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Shield {
-    /// Stop what sources that nobody knows start, now, in either mode; emergency calls pass
-    On(ShieldOnArgs),
-    /// Take every shield in force down
-    Off(ShieldOffArgs),
-}
-
-/// `shield on`.
-#[derive(Clone, Debug, Args)]
-pub struct ShieldOnArgs {
-    /// When it ends.
-    #[command(flatten)]
-    pub end: End,
-    /// Why; kept with the order
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `shield off`.
-#[derive(Clone, Debug, Args)]
-pub struct ShieldOffArgs {
-    /// Why; kept with the order
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `international`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum International {
-    /// Stop every call that leaves the country, now, in either mode
-    #[command(after_help = INTERNATIONAL_EXAMPLES)]
-    Off(InternationalOffArgs),
-    /// Take back every `international off` in force
-    Restore(RestoreArgs),
-}
-
-/// `international off`.
-#[derive(Clone, Debug, Args)]
-pub struct InternationalOffArgs {
-    /// Only calls of the sources of this profile
-    #[arg(long, value_name = "NAME", conflicts_with = "line")]
-    pub profile: Option<String>,
-    /// Only calls of this line
-    #[arg(long, value_name = "NAME")]
-    pub line: Option<String>,
-    /// What stays open: numbers that begin so (+4420) or countries (GB)
-    #[arg(long, value_name = "WHAT", num_args = 1.., value_parser = what)]
-    pub except: Vec<String>,
-    /// When it ends.
-    #[command(flatten)]
-    pub end: End,
-    /// Why; kept with the order
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `international restore`.
-#[derive(Clone, Debug, Args)]
-pub struct RestoreArgs {
-    /// Only what was switched off for this profile
-    #[arg(long, value_name = "NAME", conflicts_with = "line")]
-    pub profile: Option<String>,
-    /// Only what was switched off for this line
-    #[arg(long, value_name = "NAME")]
-    pub line: Option<String>,
-    /// Why; kept with the order
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `why`.
@@ -592,7 +501,7 @@ pub enum Switch {
 }
 
 /// Refuses what is no WHAT before the daemon is asked; the text travels as typed.
-fn what(text: &str) -> Result<String, String> {
+pub(super) fn what(text: &str) -> Result<String, String> {
     text.parse::<What>().map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
