@@ -145,13 +145,13 @@ fn a_trunk_has_no_line() {
     assert_eq!((judged.verdict(), judged.reason()), (Pass, Reason::Inbound));
 }
 
-fn at_most(count: u32, seconds: u64) -> Option<Window> {
-    Some(Window { count, per: std::time::Duration::from_secs(seconds) })
+fn at_most(count: u32, seconds: u64) -> Window {
+    Window { count, per: std::time::Duration::from_secs(seconds) }
 }
 
 #[test]
 fn an_allowance_is_exact_and_names_its_order() {
-    let orders = [ActiveOrder { max: at_most(3, 60), ..order(7, OrderRule::Allow, &["LV"], line("203")) }];
+    let orders = [ActiveOrder { max: Some(at_most(3, 60)), ..order(7, OrderRule::Allow, &["LV"], line("203")) }];
     let mut site = Site::new(&orders);
     let mut passed = Vec::new();
     for second in 0..120 {
@@ -167,13 +167,13 @@ fn an_allowance_is_exact_and_names_its_order() {
     let config = policy(POLICY);
     let judged = site.at(Lan, "203", LATVIA, "", 63);
     let told = decided(&config, &orders, &Lists::new(&config), &judged, "192.0.2.66".parse().unwrap());
-    assert_eq!(told.order, Some(7));
-    assert!(told.rule.unwrap().contains("allow LV"));
+    assert_eq!(told.order, None, "to undo it would let less pass");
+    assert_eq!(told.limit.unwrap(), "order 7: allow LV --max 3/1m (line:203): used up");
 }
 
 #[test]
 fn an_allowance_survives_another_policy_and_holds_in_monitor_mode() {
-    let orders = [ActiveOrder { max: at_most(2, 600), ..order(7, OrderRule::Allow, &["LV"], Scope::Site) }];
+    let orders = [ActiveOrder { max: Some(at_most(2, 600)), ..order(7, OrderRule::Allow, &["LV"], Scope::Site) }];
     let config = policy(&POLICY.replace("enforce", "monitor"));
     let mut site = Site { engine: ordered(&config, &orders), calls: 0 };
     site.is(Lan, "203", LATVIA, Pass, Reason::Allowed);
@@ -190,8 +190,14 @@ fn orders_that_could_never_act_are_refused() {
     for (given, needle) in [
         (order(1, OrderRule::Block, &["192.0.2.1"], line("203")), "name a destination"),
         (order(1, OrderRule::Block, &["line:204"], line("203")), "name a destination"),
-        (ActiveOrder { max: at_most(2, 60), ..order(1, OrderRule::Allow, &["dial:010"], Scope::Site) }, "--max counts"),
-        (ActiveOrder { max: at_most(2, 60), ..order(1, OrderRule::Allow, &["line:203"], Scope::Site) }, "--max counts"),
+        (
+            ActiveOrder { max: Some(at_most(2, 60)), ..order(1, OrderRule::Allow, &["dial:010"], Scope::Site) },
+            "--max counts",
+        ),
+        (
+            ActiveOrder { max: Some(at_most(2, 60)), ..order(1, OrderRule::Allow, &["line:203"], Scope::Site) },
+            "--max counts",
+        ),
     ] {
         let error = refused(given);
         assert!(error.starts_with("order 1: ") && error.contains(needle), "{error}");

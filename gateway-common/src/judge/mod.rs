@@ -187,8 +187,8 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
     }
     // Who could be anybody has no call here that a rule would cut.
     let lines = lines::matter(env, source.asker);
-    let asks =
-        (!refer || lines) && !(found.stops() && source.asker.is(Who::Unproved)) && !found.is_class(Class::Emergency);
+    let cut = found.stops() && source.asker.is(Who::Unproved);
+    let asks = !(cut || refer && !lines || found.is_class(Class::Emergency));
     let again = if asks { env.again(datagram, line.uri(), source.asker.0 as u8) } else { NEW };
     if asks && lines && lines::take(env, source) {
         found = call(env, source, refer, request);

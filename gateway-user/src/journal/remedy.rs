@@ -122,9 +122,12 @@ fn of_reason(reason: Reason, decision: &Decision) -> Remedy {
             "an allow lifts no limit: raise it in the policy file, or give the source a profile of its own, and \
              `tollgate reload`",
         ),
-        Reason::Order
-        | Reason::InternationalOff
-        | Reason::Banned
+        Reason::Order => Remedy::advice(
+            "the calls that the order allows are used up: `tollgate list lines` shows how many; give another with more, \
+             such as `tollgate allow LV --max 40/1d`",
+        ),
+        Reason::Banned => Remedy::undo(format!("tollgate resume {}", decision.source)),
+        Reason::InternationalOff
         | Reason::TcpDenied
         | Reason::Shield
         | Reason::NotSip

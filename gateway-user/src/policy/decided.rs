@@ -46,7 +46,9 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
             Verdict::WouldDrop => called.watching_order(orders)?,
             Verdict::Pass | Verdict::Drop | Verdict::Reject => called.deciding_order(orders)?,
         };
-        Some((order.number, format!("order {}: {} {what} ({})", order.number, order.rule.as_str(), order.scope)))
+        let max = order.max.map(|max| format!(" --max {max}")).unwrap_or_default();
+        let (number, verb, scope) = (order.number, order.rule.as_str(), &order.scope);
+        Some((order, format!("order {number}: {verb} {what}{max} ({scope})")))
     };
     let reason = judged.reason();
     let mut found = Decided { profile: profile.name.clone(), ..Decided::default() };
@@ -61,12 +63,17 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
             (found.order, found.rule) =
                 order.map(|order| (order.number, format!("order {}: {}", order.number, order.action()))).unzip();
         }
-        Reason::Order => (found.order, found.rule) = by_order().unzip(),
+        // An order that allows stops only what is too much for it, and undoing it would let less pass.
+        Reason::Order => match by_order() {
+            Some((order, rule)) if order.rule == OrderRule::Allow => found.limit = Some(format!("{rule}: used up")),
+            Some((order, rule)) => (found.order, found.rule) = (Some(order.number), Some(rule)),
+            None => {}
+        },
         Reason::Floor if judged.class() == Class::International => found.limit = Some(counted(&digits)),
         Reason::Floor => found.rule = Some(floor(&digits)),
         reason if limit(reason) => found.limit = Some(used_up(config, profile, judged, from)),
         Reason::Allowed | Reason::NoNumber => {
-            (found.order, found.rule) = by_order().unzip();
+            (found.order, found.rule) = by_order().map(|(order, rule)| (order.number, rule)).unzip();
             found.rule = found.rule.or_else(|| file(config, lists, &called));
         }
         reason if reason.stops() => found.rule = file(config, lists, &called),

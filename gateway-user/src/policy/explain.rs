@@ -333,7 +333,10 @@ impl Call<'_> {
         match self.called.deciding_order(self.orders) {
             Some((order, what)) => {
                 let (number, verb, scope) = (order.number, order.rule.as_str(), &order.scope);
-                format!("order {number}: {verb} {what} ({scope}), in either mode; tollgate undo {number} takes it back")
+                let max = order.max.map(|max| format!(" --max {max}")).unwrap_or_default();
+                format!(
+                    "order {number}: {verb} {what}{max} ({scope}), in either mode; tollgate undo {number} takes it back"
+                )
             }
             None if self.orders.is_empty() => "none in force".to_owned(),
             None => format!("none of {} in force matches", self.orders.len()),
