@@ -23,16 +23,10 @@ pub(crate) fn site(scratch: *mut Scratch) -> *mut Site {
     }
 }
 
-/// Whether the floor refuses foreign calls of sources that nobody knows.
+/// Whether the floor refuses foreign calls of sources that nobody knows, and whether any source was banned yet.
 #[inline(always)]
-pub(crate) fn is_armed() -> bool {
-    SITE.get(0).is_some_and(|site| site.armed != 0)
-}
-
-/// Whether any source was banned yet.
-#[inline(always)]
-pub(crate) fn has_bans() -> bool {
-    SITE.get(0).is_some_and(|site| site.bans != 0)
+pub(crate) fn is_armed_and_bans() -> (bool, bool) {
+    SITE.get(0).map_or((false, false), |site| (site.armed != 0, site.bans != 0))
 }
 
 /// Whether a source may be known.

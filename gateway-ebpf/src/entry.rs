@@ -18,7 +18,7 @@ use gateway_common::{
 };
 
 use crate::{
-    calls::{has_bans, is_armed, is_hinted},
+    calls::{is_armed_and_bans, is_hinted},
     canonical::{NOT_REFUSED, packed, tg_refused},
     counters::{count_reason, count_refused},
     env::{Bare, generation},
@@ -212,8 +212,9 @@ fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &
     if is_hinted(datagram.src) {
         return NOT_REFUSED;
     }
-    let banned = has_bans() && tg_is_banned(datagram.src.source(), now) != 0;
-    let told = Told::new(arrival).with_plus(canonical.shape.plus()).armed(is_armed()).banned(banned);
+    let (armed, bans) = is_armed_and_bans();
+    let banned = bans && tg_is_banned(datagram.src.source(), now) != 0;
+    let told = Told::new(arrival).with_plus(canonical.shape.plus()).armed(armed).banned(banned);
     tg_refused(image, told.0, packed(canonical), datagram.src.hi, datagram.src.lo)
 }
 

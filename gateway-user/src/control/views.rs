@@ -9,7 +9,7 @@ use super::past::{JournalView, WayView};
 use crate::{
     daemon::{Answers, Event, Explanation, Held, InterfaceState, SiteState},
     imports::Shown,
-    orders::Order,
+    orders::{Action, Order},
 };
 
 /// `status --json`.
@@ -218,8 +218,11 @@ pub struct OrderView {
     pub order: u64,
     /// `block`, `block --monitor`, `allow`, `international off`, `shield on` or `undo`.
     pub verb: String,
-    /// What it names.
+    /// What it names; of `international off`, what it excepts.
     pub what: Vec<String>,
+    /// How many calls it allows, such as `20/1d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
     /// Where it holds: `site`, `profile:NAME`, `source:NETWORK` or `line:NAME`.
     pub scope: String,
     /// Why.
@@ -245,6 +248,10 @@ impl OrderView {
             order: order.number,
             verb: order.action.verb().into(),
             what: order.action.what(),
+            max: match &order.action {
+                Action::AllowAtMost(max, _) => Some(max.to_string()),
+                Action::Rule(..) | Action::Undo(_) => None,
+            },
             scope: order.scope.to_string(),
             reason: order.reason.clone(),
             who: order.who.clone(),

@@ -100,6 +100,11 @@ impl<'c> Named<'c> {
         if self.is_of_floor() { Some(Class::International) } else { self.limit.and_then(|limit| limit.class) }
     }
 
+    /// Whether anything in force still counts by it.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_of_floor() || self.is_ban() || self.limit.is_some() || self.order.is_some()
+    }
+
     /// The word that `resume` takes for it.
     pub(super) fn word(&self) -> String {
         match self.kind() {
@@ -320,6 +325,7 @@ impl<'c> Named<'c> {
             kind: kind.into(),
             value: self.what(),
             action: match (suspended, self.is_ban()) {
+                (true, true) if self.config.mode == Mode::Monitor => "would ban",
                 (true, true) => "banned",
                 (false, true) => "free",
                 (true, false) => "suspended",

@@ -114,8 +114,22 @@ fn own_source(config: &Config, network: &Network) -> Option<String> {
 
 /// The orders in force that win over `given` where both match: longest prefix, then narrower scope, on a tie block.
 pub(super) fn overridden_by(given: &ActiveOrder, in_force: &[ActiveOrder]) -> Vec<String> {
-    if matches!(given.rule, OrderRule::InternationalOff | OrderRule::Shield) {
+    if given.rule == OrderRule::Shield {
         return Vec::new();
+    }
+    if given.rule == OrderRule::InternationalOff {
+        // Each is pierced by its own exceptions only.
+        let others = in_force.iter().filter(|other| other.rule == given.rule && other.number != given.number);
+        return others
+            .filter(|_| !given.what.is_empty())
+            .map(|other| {
+                let (number, scope) = (other.number, &other.scope);
+                format!(
+                    "order {number} ({}, {scope}) for what it does not except itself; tollgate undo {number}",
+                    other.action()
+                )
+            })
+            .collect();
     }
     let switched = |other: &&ActiveOrder| other.rule == OrderRule::InternationalOff && given.rule == OrderRule::Allow;
     let switched = in_force.iter().filter(switched).map(|other| {

@@ -92,7 +92,7 @@ impl Core {
                 self.former = None;
                 tracing::info!(who, "policy confirmed");
                 self.keep(ChangeKind::Policy, "the reload was confirmed".into(), Some(who));
-                Ok(self.changed(None, "confirm".into(), now))
+                Ok(ChangedView { in_force: now, ..self.changed(None, "confirm".into(), now) })
             }
         }
     }

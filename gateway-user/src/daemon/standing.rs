@@ -159,7 +159,10 @@ impl Core {
         let mut cells = self.gateway.cells()?;
         cells.retain(|(_, ring)| clocks.kernel < ring.until || all && ring.admitted > 0);
         cells.sort_unstable_by_key(|(key, ring)| (ring.until <= clocks.kernel, key.limit, key.kind, key.value));
-        Ok(cells.iter().map(|(key, ring)| Named::of(&self.config, &self.in_force, key).view(ring, clocks)).collect())
+        let named = cells.iter().map(|(key, ring)| (Named::of(&self.config, &self.in_force, key), ring));
+        // A suspension by a limit that the policy has lost is told until it ends; what else counts for nothing is not.
+        let shown = named.filter(|(named, ring)| named.is_current() || clocks.kernel < ring.until);
+        Ok(shown.map(|(named, ring)| named.view(ring, clocks)).collect())
     }
 
     /// Lifts what is suspended for WHAT, and forgets the calls that led to it, or the next one would suspend it again.
@@ -197,7 +200,7 @@ impl Core {
         };
         self.keep(ChangeKind::Resumed, done.clone(), Some(who));
         tracing::info!(who, "{done}");
-        Ok(self.changed(None, done, now))
+        Ok(ChangedView { in_force: now, ..self.changed(None, done, now) })
     }
 
     /// Lets the floor count the calls to a country anew, as one that the site has used before.

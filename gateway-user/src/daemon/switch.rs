@@ -157,11 +157,19 @@ impl Core {
             expired: false,
             undone: None,
         };
-        let (number, done) = (order.number, order.action.to_string());
+        let (number, done) = (order.number, said(&order));
         self.put_in_force(std::slice::from_ref(&order), now)?;
         self.keep_order(&order);
         tracing::info!(order = number, who, "order in force: {done}");
         Ok(ChangedView { expires, overridden_by: self.overridden_by(&given), ..self.changed(Some(number), done, now) })
+    }
+}
+
+/// What an order does, and for whom where that is not the site.
+fn said(order: &Order) -> String {
+    match &order.scope {
+        Scope::Site => order.action.to_string(),
+        scope => format!("{} ({scope})", order.action),
     }
 }
 

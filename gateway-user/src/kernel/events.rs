@@ -84,14 +84,14 @@ impl Clocks {
         Self { wall: Timestamp::now(), monotonic: Duration::new(now.tv_sec as u64, now.tv_nsec as u32) }
     }
 
-    /// The wall time of a record; 0 is one of which the kernel noted none.
+    /// The wall time of a record, or of what the kernel waits for; 0 is one of which the kernel noted none.
     pub(super) fn wall(&self, nanoseconds: u64) -> Timestamp {
         if nanoseconds == 0 {
             return self.wall;
         }
-        let age = self.monotonic.saturating_sub(Duration::from_nanos(nanoseconds));
-        let age = SignedDuration::try_from(age).unwrap_or_default();
-        self.wall.checked_sub(age).unwrap_or(self.wall)
+        let of = |time: Duration| SignedDuration::try_from(time).unwrap_or_default();
+        let from_now = of(Duration::from_nanos(nanoseconds)).saturating_sub(of(self.monotonic));
+        self.wall.checked_add(from_now).unwrap_or(self.wall)
     }
 }
 

@@ -131,6 +131,7 @@ fn used_up(config: &Config, profile: &Profile, judged: &Judged, from: IpAddr) ->
         Reason::SynLimit => {
             return format!("[ceiling] connections, {}: used up", allowance(config.ceiling.connections));
         }
+        Reason::Banned => return "banned: `tollgate list lines` names by what, and until when".to_owned(),
         Reason::Suspended => return "suspended: `tollgate list lines` names by what, and what lifts it".to_owned(),
         Reason::EmergencyFlood => {
             return format!("[emergency] unproved, {}: used up", allowance(config.emergency_unproved));

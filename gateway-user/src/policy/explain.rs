@@ -478,6 +478,7 @@ pub(super) const fn limit(reason: Reason) -> bool {
             | Reason::LineLimit
             | Reason::DestinationLimit
             | Reason::Suspended
+            | Reason::Banned
             | Reason::PacketLimit
             | Reason::EmergencyFlood
     )
