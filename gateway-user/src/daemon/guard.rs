@@ -250,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn a_second_switch_names_the_first_which_its_exceptions_do_not_pierce() {
+        let first = order(1, OrderRule::InternationalOff, &[], Scope::Site);
+        let both = |what: &[&str]| {
+            let second = order(2, OrderRule::InternationalOff, what, Scope::Site);
+            overridden_by(&second, &[first.clone(), second.clone()])
+        };
+        let [told] = both(&["GB"]).try_into().unwrap();
+        assert!(told.starts_with("order 1 ") && told.ends_with("tollgate undo 1"), "{told}");
+        assert_eq!(both(&[]), [] as [String; 0], "it excepts nothing that the first could stop");
+    }
+
+    #[test]
     fn what_would_stop_the_site_itself_is_refused_with_what_to_write() {
         let text = "[site]\nregion = \"JP\"\nown_numbers = [\"+81312345678\"]\n[profile.default]\noutside_line = [\"9\"]\n\
                     [profile.us]\nregion = \"US\"\nsources = [\"192.0.2.0/28\"]\n[trunk.itsp]\nsources = [\"203.0.113.10\"]\n";

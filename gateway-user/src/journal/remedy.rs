@@ -170,6 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn a_ban_is_lifted_by_its_address_and_an_allowance_that_is_used_up_is_not_undone() {
+        let of = |reason: &'static str| {
+            let held = Decision { reason: reason.into(), order: None, held: Vec::new(), ..decision(0) };
+            (remedy(&held, None, &none()), held.source)
+        };
+        let (banned, source) = of("banned");
+        assert_eq!(banned.undo, Some(format!("tollgate resume {source}")));
+        let (used_up, _) = of("order");
+        assert_eq!(used_up.undo, None);
+        assert!(used_up.advice.unwrap().contains("--max"));
+    }
+
+    #[test]
     fn what_a_limit_holds_is_resumed_while_it_does() {
         let held = Held {
             limit: "[limit.abroad]".into(),

@@ -152,7 +152,7 @@ impl<'a> CallingCode<'a> {
                 self.insert("", &tails, rows)?;
             }
         }
-        // In +1 only Canada's 310-XXXX is shorter, which is not called from abroad.
+        // In +1 only Canada's 310 with four digits is shorter, which is not called from abroad.
         if self.code != "1" {
             self.stretch("", rows);
         }
@@ -208,7 +208,7 @@ impl<'a> CallingCode<'a> {
         (self.code.len()..=prefix.len()).rev().find_map(|length| rows.get(&prefix[..length]).cloned())
     }
 
-    /// Adds the rows of `tails`, except where every number is too short to be called from abroad: Canada's 310-XXXX.
+    /// Adds the rows of `tails`, except where every number is too short to be called from abroad: Canada's 310 with four digits.
     fn insert(&self, head: &str, tails: &Tails, rows: &mut BTreeMap<String, Row>) -> Result<()> {
         for (tail, label) in tails.iter() {
             let (national, row) = (format!("{head}{tail}"), self.row(*label)?);
