@@ -14,7 +14,7 @@ use gateway_common::{
         window::{Answer, How},
     },
     number::{
-        plan::{self, Found, Meaning, Readings, Weight},
+        plan::{Found, Meaning, Readings, Weight},
         shape::Shape,
     },
     policy::{
@@ -28,17 +28,17 @@ use gateway_common::{
 };
 
 use crate::{
-    calls::{site, tg_again, tg_follow, tg_is_known, tg_keep_call, tg_know},
+    calls::{site, tg_again, tg_is_known, tg_keep_call, tg_know},
     cells::{named, tg_is_over, tg_take},
     exported::{
         message, tg_dial_rule, tg_limit, tg_limits, tg_line, tg_look_up, tg_mark, tg_meaning, tg_place, tg_readings,
         tg_rule, tg_source, tg_weigh,
     },
-    facts::{tg_failed_at, tg_give, tg_given, tg_note_failed, tg_note_present, tg_presence, tg_present_until},
+    facts::{tg_failed_at, tg_give, tg_given, tg_note_failed, tg_note_present, tg_present_until},
     maps::{CALLS, CALLS_OTHER, Image},
     told::Told,
     window::{Scratch, Window, masked},
-    windows::{tg_charge, tg_floor, tg_is_banned, tg_window},
+    windows::{tg_floor, tg_is_banned, tg_window},
 };
 
 const _: () = assert!(CELLS == 4_194_304, "a cell's index would be masked to another image");

@@ -8,10 +8,7 @@ use gateway_common::{
         plan::{self, Readings},
         shape::Shape,
     },
-    policy::{
-        Policy,
-        image::{Action, DialCell},
-    },
+    policy::image::{Action, DialCell},
 };
 
 use crate::{
