@@ -10,12 +10,13 @@ use crate::{addr::Addr, dialog::Dialog, sip::Method};
 pub type Digest = u64;
 
 const SECOND: u64 = 1_000_000_000;
-/// An INVITE that nobody answers: timer C of a proxy (RFC 3261 section 16.6).
+/// A call that rings, and nobody takes: timer C of a proxy (RFC 3261 section 16.6).
 pub const UNANSWERED: u64 = 180 * SECOND;
 /// A call of which nothing more is seen: longer than session timers run (RFC 4028 section 4 has 30 minutes), so that one
 /// whose BYE was lost ages out.
 pub const ANSWERED: u64 = 4 * 3600 * SECOND;
-/// What ended, or was refused, is sent again so long: 64 times T1 (RFC 3261 section 17.1.1.2).
+/// What ended, or was refused, is sent again so long, and an INVITE that nobody answers at all: 64 times T1 (RFC 3261 section
+/// 17.1.1.2, timer B).
 pub const AFTERWARDS: u64 = 32 * SECOND;
 /// The least time between two transmissions of one INVITE: T1 is 500 ms, less the jitter of a busy phone.
 const RETRANSMISSION: u64 = 400_000_000;
@@ -212,6 +213,7 @@ impl Call {
         }
         if challenged {
             self.state = State::Invited as u8;
+            self.until = now + AFTERWARDS;
         }
         self.repeats += 1;
         self.last = now;
@@ -245,9 +247,10 @@ impl Call {
             return false;
         }
         let to_caller = dst.is(self.caller);
-        let bye = answer.method == Method::Bye as u32;
-        if bye && status / 100 == 2 && (to_caller || dst.is(self.callee)) {
-            self.end(now);
+        if answer.method == Method::Bye as u32 {
+            if status / 100 == 2 && to_caller && src.is(self.callee) {
+                self.end(now);
+            }
             return false;
         }
         let asks = answer.method == Method::Invite as u32 || answer.method == Method::Register as u32;
@@ -258,6 +261,9 @@ impl Call {
             if self.state == State::Invited as u8 || self.state == State::Challenged as u8 {
                 self.state = State::Ringing as u8;
             }
+            if self.state == State::Ringing as u8 {
+                self.until = now + UNANSWERED;
+            }
             return false;
         }
         if status >= 300 {
@@ -266,8 +272,10 @@ impl Call {
                 return false;
             }
             self.to_tag = answer.to_tag;
-            self.state = State::Challenged as u8;
-            if status != 401 && status != 407 {
+            if status == 401 || status == 407 {
+                self.state = State::Challenged as u8;
+                self.until = now + AFTERWARDS;
+            } else {
                 self.end(now);
             }
             return false;
@@ -285,6 +293,22 @@ impl Call {
         self.contacts[1] = answer.contact;
         self.until = now + ANSWERED;
         self.flags & CREDENTIALS != 0
+    }
+
+    /// Whether it is up at `now`, or about to be.
+    #[inline(always)]
+    pub const fn is_up(&self, now: u64) -> bool {
+        now <= self.until && self.state != State::Ended as u8 && self.state != State::Refused as u8
+    }
+
+    /// Notes a BYE from `src` to `dst`: one of whom was called ends the call, if it has both tags (RFC 3261 section 15.1.2).
+    #[inline(always)]
+    pub fn hang_up(&mut self, bye: &Dialog, src: Addr, dst: Addr, now: u64) {
+        let of_callee = src.is(self.callee) && dst.is(self.caller);
+        let tagged = self.to_tag != 0 && bye.from_tag == self.to_tag && bye.to_tag == self.from_tag;
+        if of_callee && tagged && self.state == State::Answered as u8 && now <= self.until {
+            self.end(now);
+        }
     }
 
     /// Whether an answer with `status` to `dst` ends the attempt to call: it is the last one, and no challenge.
@@ -494,12 +518,48 @@ mod tests {
         assert_eq!((call.state(), call.until), (State::Answered, NOW + ANSWERED));
         call.answer(&answer(Method::Invite, 2), 488, CALLEE, CALLER, NOW);
         assert_eq!(call.state(), State::Answered, "a re-INVITE that is refused ends nothing");
-        let mut by_callee = call;
+        assert!(call.is_up(NOW + ANSWERED) && !call.is_up(NOW + ANSWERED + 1));
         call.answer(&answer(Method::Bye, 2), 200, CALLEE, CALLER, NOW);
         assert_eq!(call.state(), State::Ended);
-        by_callee.answer(&answer(Method::Bye, 1), 200, CALLER, CALLEE, NOW);
-        assert_eq!(by_callee.state(), State::Ended);
+        assert!(!call.is_up(NOW));
         assert_eq!(call.again(&INVITE, CALLER, CALLEE, NOW + SECOND), Again::New, "what ended begins anew");
+    }
+
+    #[test]
+    fn who_placed_a_call_cannot_say_alone_that_it_is_over() {
+        let mut call = answered();
+        for (src, dst) in [(CALLER, CALLEE), (OTHER, CALLER)] {
+            call.answer(&answer(Method::Bye, 2), 200, src, dst, NOW);
+            assert_eq!(call.state(), State::Answered, "an answer to a BYE that nobody sent, from {src:?}");
+        }
+        let bye = Dialog { from_tag: 2, to_tag: 1, ..INVITE };
+        for (bye, src, dst) in [
+            (Dialog { from_tag: 1, to_tag: 2, ..INVITE }, CALLER, CALLEE),
+            (Dialog { from_tag: 3, ..bye }, CALLEE, CALLER),
+            (Dialog { to_tag: 0, ..bye }, CALLEE, CALLER),
+            (bye, OTHER, CALLER),
+        ] {
+            call.hang_up(&bye, src, dst, NOW);
+            assert_eq!(call.state(), State::Answered, "{bye:?} from {src:?}");
+        }
+        call.hang_up(&bye, CALLEE, CALLER, NOW);
+        assert_eq!(call.state(), State::Ended, "whom it was made to hangs up");
+    }
+
+    #[test]
+    fn a_call_is_up_as_long_as_somebody_may_take_it() {
+        let mut call = Call { until: NOW + AFTERWARDS, ..invited() };
+        assert!(call.is_up(NOW + AFTERWARDS) && !call.is_up(NOW + AFTERWARDS + 1), "nobody answers at all");
+        call.answer(&answer(Method::Invite, 0), 100, CALLEE, CALLER, NOW + SECOND);
+        call.answer(&answer(Method::Invite, 2), 180, CALLEE, CALLER, NOW + 60 * SECOND);
+        assert!(call.is_up(NOW + 60 * SECOND + UNANSWERED), "it rings");
+        let mut challenged = call;
+        challenged.answer(&answer(Method::Invite, 2), 401, CALLEE, CALLER, NOW + 61 * SECOND);
+        assert!(challenged.is_up(NOW + 62 * SECOND), "the repeat with credentials comes at once");
+        assert!(!challenged.is_up(NOW + 94 * SECOND), "nobody repeats it");
+        call.answer(&answer(Method::Invite, 2), 486, CALLEE, CALLER, NOW + 61 * SECOND);
+        assert!(!call.is_up(NOW + 61 * SECOND), "busy");
+        assert!(!Call { state: State::Refused as u8, ..invited() }.is_up(NOW));
     }
 
     #[test]

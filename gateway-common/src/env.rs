@@ -4,7 +4,7 @@ use crate::{
     addr::Addr,
     call::{Call, Digest},
     dialog::Dialog,
-    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Places, Request},
+    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Floor, Places, Request},
     judged::Judged,
     limit::{
         CellKey, gcra,
@@ -30,11 +30,10 @@ pub trait Env: Text + Policy {
     where
         Self: Sized,
     {
-        let decision = match judge::judge(self, datagram, arrival, from) {
-            Some(decision) => decision,
-            None => judge::charge(self),
-        };
-        judge::follow(self, datagram, arrival, from);
+        if judge::judge(self, datagram, arrival, from).is_none() {
+            judge::charge(self);
+        }
+        let decision = judge::follow(self, datagram, arrival, from);
         judge::presence(self, datagram, arrival, from);
         decision
     }
@@ -89,12 +88,34 @@ pub trait Env: Text + Policy {
 
     /// Whether the floor stops a call abroad; see [`judge::floor`].
     #[inline(always)]
-    fn floor(&mut self, take: bool, now: u64) -> u64
+    fn floor(&mut self, ask: Floor, now: u64) -> u64
     where
         Self: Sized,
     {
-        judge::floor(self, take, now)
+        judge::floor(self, ask, now)
     }
+
+    /// Whether one limit has no channel left; see [`judge::channel`].
+    #[inline(always)]
+    fn channel(&mut self, profile: u32, asker: Asker, charge: Charge, call: Digest) -> u64
+    where
+        Self: Sized,
+    {
+        judge::channel(self, profile, asker, charge, call)
+    }
+
+    /// Which limit has no channel left for the call at hand; see [`judge::channels`].
+    #[inline(always)]
+    fn channels(&mut self, call: Digest) -> u64
+    where
+        Self: Sized,
+    {
+        judge::channels(self, call)
+    }
+
+    /// Whether one of the first `most` channels of a cell is free, by [`channels::seize`](crate::limit::channels::seize); a
+    /// `call` that is not 0 seizes it. Where there is no room for the cell, one is.
+    fn seize(&mut self, key: &CellKey, most: u32, call: Digest) -> bool;
 
     /// Asks a cell that remembers its calls, by [`Ring::ask`](crate::limit::window::Ring::ask) under the image's terms. One
     /// that does not exist is made where it is to remember something; where there is no room, the call conforms.

@@ -2,12 +2,13 @@
 
 use gateway_common::{
     addr::Addr,
+    call::{Call, Digest},
     judge,
     site::{Site, hint},
 };
 
 use crate::{
-    env::{now, with_image},
+    env::{decided, now, with_image},
     maps::{CALLS, CALLS_OTHER, HINTS_MAP, Image, KNOWN, SITE},
     told::Told,
     window::{Scratch, Window, masked},
@@ -37,6 +38,14 @@ pub(crate) fn is_hinted(source: Addr) -> bool {
     let word = masked!(bit >> 6, 1023);
     // SAFETY: the index is masked to the table.
     unsafe { core::ptr::read_volatile(hints.cast::<u64>().add(word)) >> (bit & 63) & 1 != 0 }
+}
+
+/// The call with this Call-ID.
+#[inline(always)]
+pub(crate) fn find<'a>(id: Digest) -> Option<&'a mut Call> {
+    let call = CALLS.get_ptr_mut(&id).or_else(|| CALLS_OTHER.get_ptr_mut(&id))?;
+    // SAFETY: the map gave the pointer; what another CPU writes meanwhile is another packet of the same call.
+    Some(unsafe { &mut *call })
 }
 
 /// Whether a source is known.
@@ -93,13 +102,12 @@ pub(crate) extern "C" fn tg_again(image: *const Image, at: u32, who: u32) -> u64
     judge::again(&mut env, datagram, at, who as u8)
 }
 
-/// What a message does to the calls.
+/// What a message does to the calls, and what becomes of it: see [`decided`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn tg_follow(image: *const Image, told: u64) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
     // SAFETY: as in `tg_again`.
     let datagram = unsafe { &(*env.window.scratch).datagram };
-    judge::follow(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32);
-    1
+    decided(judge::follow(&mut env, datagram, Told(told).arrival(), (told >> Told::FROM) as u32))
 }

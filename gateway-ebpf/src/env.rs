@@ -7,7 +7,7 @@ use gateway_common::{
     call::{Call, Digest},
     dialog::Dialog,
     env::Env,
-    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Places, Request},
+    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Floor, Places, Request},
     judged::Judged,
     limit::{
         CellKey,
@@ -28,14 +28,15 @@ use gateway_common::{
 };
 
 use crate::{
-    calls::{site, tg_again, tg_is_known, tg_keep_call, tg_know},
+    calls::{find, site, tg_again, tg_is_known, tg_keep_call, tg_know},
     cells::{named, tg_is_over, tg_take},
+    channels::{tg_channel, tg_channels, tg_seize},
     exported::{
         message, tg_dial_rule, tg_limit, tg_limits, tg_line, tg_look_up, tg_mark, tg_meaning, tg_place, tg_readings,
         tg_rule, tg_source, tg_weigh,
     },
     facts::{tg_failed_at, tg_give, tg_given, tg_note_failed, tg_note_present, tg_present_until},
-    maps::{CALLS, CALLS_OTHER, Image},
+    maps::Image,
     told::Told,
     window::{Scratch, Window, masked},
     windows::{tg_floor, tg_is_banned, tg_window},
@@ -259,8 +260,23 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
-    fn floor(&mut self, take: bool, now: u64) -> u64 {
-        tg_floor(self.image, take as u64, now)
+    fn floor(&mut self, ask: Floor, now: u64) -> u64 {
+        tg_floor(self.image, ask as u64, now)
+    }
+
+    #[inline(always)]
+    fn channel(&mut self, profile: u32, asker: Asker, charge: Charge, call: Digest) -> u64 {
+        tg_channel(self.image, profile, asker.0, charge.0, call)
+    }
+
+    #[inline(always)]
+    fn channels(&mut self, call: Digest) -> u64 {
+        tg_channels(self.image, call)
+    }
+
+    #[inline(always)]
+    fn seize(&mut self, key: &CellKey, most: u32, call: Digest) -> bool {
+        tg_seize(self.image, named(key), key.value, most, call) != 0
     }
 
     #[inline(always)]
@@ -342,9 +358,7 @@ impl Env for Kernel {
 
     #[inline(always)]
     fn call(&mut self, id: Digest) -> Option<&mut Call> {
-        let call = CALLS.get_ptr_mut(&id).or_else(|| CALLS_OTHER.get_ptr_mut(&id))?;
-        // SAFETY: the map gave the pointer; what another CPU writes meanwhile is another packet of the same call.
-        Some(unsafe { &mut *call })
+        find(id)
     }
 
     #[inline(always)]

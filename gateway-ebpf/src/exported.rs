@@ -23,11 +23,10 @@ use crate::{
 /// Judges a message in the window, and notes what it does to the calls: see [`decided`]. `told` is a [`Told`].
 #[inline(always)]
 pub(crate) fn message(image: *const Image, told: u64) -> u64 {
-    let mut decided = tg_judge(image, told);
-    if decided == NOTHING {
-        decided = tg_charge(image);
+    if tg_judge(image, told) == NOTHING {
+        tg_charge(image);
     }
-    tg_follow(image, told);
+    let decided = tg_follow(image, told);
     tg_presence(image, told);
     decided
 }

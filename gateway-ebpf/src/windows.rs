@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use gateway_common::{
-    judge,
+    judge::{self, Floor},
     limit::{
         CellKey, Table,
         window::{Answer, How, RING, Ring},
@@ -17,7 +17,7 @@ use gateway_common::{
 use crate::{
     cells::NOEXIST,
     counters::count_full,
-    env::{Bare, decided, with_image},
+    env::{Bare, with_image},
     maps::Image,
 };
 
@@ -91,20 +91,21 @@ pub(crate) extern "C" fn tg_window(image: *const Image, named: u64, value: u64, 
     answer as u64
 }
 
-/// Charges the call at hand: see [`decided`].
+/// Charges the call at hand.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn tg_charge(image: *const Image) -> u64 {
     let Some(mut env) = with_image(image) else { return 0 };
-    decided(judge::charge(&mut env))
+    judge::charge(&mut env);
+    1
 }
 
 /// Whether the floor stops a call abroad: its reason, or 0.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn tg_floor(image: *const Image, take: u64, now: u64) -> u64 {
+pub(crate) extern "C" fn tg_floor(image: *const Image, ask: u64, now: u64) -> u64 {
     match with_image(image) {
-        Some(mut env) => judge::floor(&mut env, take != 0, now),
+        Some(mut env) => judge::floor(&mut env, Floor::from_u64(ask), now),
         None => 0,
     }
 }

@@ -48,7 +48,7 @@ fn config() -> Config {
 fn told(line: &str, number: &str, cells: &[(CellKey, Ring)]) -> anyhow::Result<Explanation> {
     let config = config();
     let (image, _) = compile(&config, &[], &HashMap::new(), 1).unwrap();
-    let of = OfLine { line, cells, clock: NOW, now: Timestamp::UNIX_EPOCH };
+    let of = OfLine { line, cells, channels: &[], clock: NOW, now: Timestamp::UNIX_EPOCH };
     explain_line(&config, &image, &[], number, Some([192, 0, 2, 20].into()), &of)
 }
 

@@ -6,8 +6,8 @@ use gateway_tests::{
     capability::{require_kernel, require_program},
     daemon::find_binary,
     proof::{
-        Behaviour, CLOCKS, Defence, Dialled, Flood, Flow, Rate, Tool, Tried, WINDOWS, Weathered, behave, flood, pace,
-        rate, tool, window, windows,
+        Behaviour, CLOCKS, Calls, Defence, Dialled, Flood, Flow, Rate, Tool, Tried, WINDOWS, Weathered, behave, calls,
+        flood, pace, rate, tool, windows,
     },
 };
 
@@ -63,13 +63,15 @@ fn a_window_admits_its_calls_and_never_one_more() {
 }
 
 #[test]
-fn a_window_is_exact_at_line_rate_on_two_cpus() {
-    if !require_daemon("proof::a_window_is_exact_at_line_rate_on_two_cpus") {
+fn limits_on_calls_are_exact_at_line_rate_on_two_cpus() {
+    if !require_daemon("proof::limits_on_calls_are_exact_at_line_rate_on_two_cpus") {
         return;
     }
-    let (judged, admitted) = window(50, 2, 100_000).unwrap();
-    assert_eq!(admitted, 50);
-    assert!(judged > 50_000, "{judged}");
+    for limit in [Calls::InAnHour(50), Calls::AtOnce(50)] {
+        let (judged, admitted) = calls(limit, 2, 100_000).unwrap();
+        assert_eq!(admitted, 50, "{limit:?}");
+        assert!(judged > 50_000, "{limit:?}: {judged}");
+    }
 }
 
 /// Forged packets that limits of 100 a second, 200 at once, for each of three methods let through.

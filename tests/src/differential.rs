@@ -160,6 +160,8 @@ const WINDOWS: &str = r#"
         class = "international"
         windows = ["3/10s", "5/60s", "8/10m", "12/1h"]
         site_windows = ["30/1m", "60/1h"]
+        concurrent = 2
+        site_concurrent = 5
         over = "suspend"
         suspend = "5m"
         [limit.network]
@@ -169,6 +171,7 @@ const WINDOWS: &str = r#"
         key = "country"
         class = "international"
         windows = ["5/30s"]
+        concurrent = 3
         [limit.pair]
         key = "source-country"
         windows = ["4/30s", "6/2m"]
@@ -195,6 +198,7 @@ const WINDOWS: &str = r#"
         [limit.warned]
         key = "source"
         windows = ["2/1m"]
+        concurrent = 1
         over = "warn"
     "#;
 

@@ -4,9 +4,10 @@
 
 use super::{
     Decision, Finding,
+    channels::{self, FLOOR_IS_BUSY},
     limits::{Charge, ceiling, limits},
     source::{Asker, Source, settled, stop},
-    windows::is_abroad,
+    windows::{Floor, is_abroad},
 };
 use crate::{
     Method, Reason, Verdict,
@@ -19,10 +20,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Bill {
-    account: u64,
-    asker: u64,
-    profile: u32,
-    reserved: u32,
+    pub(super) account: u64,
+    pub(super) asker: u64,
+    pub(super) profile: u32,
+    /// Which limit, and whether the floor, has no [channel](super::channel) left.
+    pub(super) busy: u32,
 }
 
 impl Bill {
@@ -36,7 +38,7 @@ impl Bill {
 /// What rules found in the lower half, then whether the call came over TCP, whether it is spared, and the number of the
 /// limit by which an order allows it. Never zero.
 #[derive(Clone, Copy)]
-pub(super) struct Account(u64);
+pub(super) struct Account(pub(super) u64);
 
 impl Account {
     const TCP: u64 = 1 << 32;
@@ -68,17 +70,17 @@ impl Account {
     }
 
     #[inline(always)]
-    const fn found(self) -> Finding {
+    pub(super) const fn found(self) -> Finding {
         Finding(self.0 & 0xffff_ffff)
     }
 
     #[inline(always)]
-    const fn is_tcp(self) -> bool {
+    pub(super) const fn is_tcp(self) -> bool {
         self.0 & Self::TCP != 0
     }
 
     #[inline(always)]
-    const fn is_spared(self) -> bool {
+    pub(super) const fn is_spared(self) -> bool {
         self.0 & Self::SPARED != 0
     }
 
@@ -91,42 +93,41 @@ impl Account {
 /// Notes what is to be charged.
 #[inline(always)]
 pub(super) fn due<E: Env>(env: &mut E, source: &Source, account: Account) {
-    *env.bill() = Bill { account: account.0, asker: source.asker.0, profile: source.profile, reserved: 0 };
+    *env.bill() = Bill { account: account.0, asker: source.asker.0, profile: source.profile, busy: 0 };
 }
 
 /// Charges the call at hand, and writes what becomes of it into the record.
 #[inline(always)]
-pub fn charge<E: Env>(env: &mut E) -> Decision {
+pub fn charge<E: Env>(env: &mut E) {
+    channels::ask(env);
     let bill = *env.bill();
     let account = Account(bill.account);
     let source = Source { asker: Asker(bill.asker), profile: bill.profile, switches: env.cell(SWITCHES) };
-    let decision = settled(floored(env, &source, account), &source, account.is_tcp());
+    let (verdict, reason) = settled(floored(env, &source, account, bill.busy), &source, account.is_tcp());
     let record = env.judged();
-    record.verdict = decision.0 as u8;
-    record.reason = decision.1 as u8;
-    decision
+    record.verdict = verdict as u8;
+    record.reason = reason as u8;
 }
 
 /// The floor counts what goes abroad, in monitor mode too, and nothing else. Sources outside count for nothing: what goes out
 /// because of them comes in again from the site, and unproved ones could have the calls of the site stopped.
 #[inline(always)]
-fn floored<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
+fn floored<E: Env>(env: &mut E, source: &Source, account: Account, busy: u32) -> Decision {
     let found = account.found();
     let passes = |decision: Decision| settled(decision, source, account.is_tcp()).0.passes();
-    let abroad = source.switches & FLOOR != 0
-        && source.asker.is(Who::Lan)
-        && is_abroad(found.class())
-        && !account.is_redialled();
-    let counts = abroad && (account.is_spared() || passes(found.decision()));
-    let now = if counts { env.now() } else { 0 };
-    let mut stopped = if counts { env.floor(false, now) } else { 0 };
+    let abroad = source.switches & FLOOR != 0 && source.asker.is(Who::Lan) && is_abroad(found.class());
+    let goes_on = abroad && (account.is_spared() || passes(found.decision()));
+    let counts = goes_on && !account.is_redialled();
+    let full = goes_on && busy & FLOOR_IS_BUSY != 0;
+    let now = if goes_on { env.now() } else { 0 };
+    let mut stopped = if counts { env.floor(Floor::Read, now) } else { 0 };
     if stopped == 0 {
         let spared = (Verdict::Pass, Reason::InDialog);
-        let decision = if account.is_spared() { spared } else { charged(env, source, account) };
-        if !counts || !passes(decision) {
+        let decision = if account.is_spared() { spared } else { charged(env, source, account, busy) };
+        if !(counts || full) || !passes(decision) {
             return decision;
         }
-        stopped = env.floor(true, now);
+        stopped = env.floor(if full { Floor::Trip } else { Floor::Take }, now);
         if stopped == 0 {
             return decision;
         }
@@ -135,7 +136,7 @@ fn floored<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
 }
 
 #[inline(always)]
-fn charged<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
+fn charged<E: Env>(env: &mut E, source: &Source, account: Account, busy: u32) -> Decision {
     let found = account.found();
     if found.stops() {
         return found.decision();
@@ -147,11 +148,8 @@ fn charged<E: Env>(env: &mut E, source: &Source, account: Account) -> Decision {
     {
         return refused;
     }
-    match limits(
-        env,
-        source,
-        Charge::new(method, found.class()).allowed_by(account.order()).redialled(account.is_redialled()),
-    ) {
+    let request = Charge::new(method, found.class()).allowed_by(account.order()).redialled(account.is_redialled());
+    match limits(env, source, request.busy(busy)) {
         Some(refused) if found.passes() || refused.0 == Verdict::Drop => refused,
         _ => found.decision(),
     }

@@ -1,10 +1,10 @@
 //! What a message does to the calls: who is called, who answered, who ended it, whose credentials hold.
 
-use super::{Arrival, Decision, Side, limits::is_below_ceiling, source::stop};
+use super::{Arrival, Decision, Side, channels, limits::is_below_ceiling, source::stop};
 use crate::{
     Method, Reason, Verdict,
     addr::Addr,
-    call::{AFTERWARDS, Again, Call, REDIAL, State, UNANSWERED, redial},
+    call::{AFTERWARDS, Again, Call, REDIAL, State, redial},
     dialog,
     env::Env,
     judged::Who,
@@ -91,10 +91,19 @@ const LIMITS: u64 = 1 << Reason::SourceLimit as u64
     | 1 << Reason::SiteLimit as u64
     | 1 << Reason::DestinationLimit as u64;
 
-/// Notes what the message at `from` does to the calls. The record says what was decided about it, and its dialog was read
-/// if it is an INVITE that no rule stopped, and no emergency call.
+/// Notes what the message at `from` does to the calls, and says what becomes of it. The record says what was decided about
+/// it, and its dialog was read if it is an INVITE that no rule stopped, and no emergency call.
 #[inline(always)]
-pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
+pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) -> Decision {
+    note(env, datagram, arrival, from);
+    channels::seize(env);
+    let record = env.judged();
+    let verdict = Verdict::from_u8(record.verdict).unwrap_or(Verdict::Pass);
+    (verdict, Reason::from_u8(record.reason).unwrap_or(Reason::NotSip))
+}
+
+#[inline(always)]
+fn note<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
     let record = env.judged();
     let (verdict, reason, method, who) = (record.verdict, record.reason, record.method, record.who);
     if method == Method::Invite as u8 {
@@ -111,30 +120,56 @@ pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: 
         // A call that was up before the filter saw any: its answer will show that it is one.
         let adopts = reason == Reason::InDialog as u8 && env.call(id).is_none();
         if (begins || adopts) && id != 0 {
-            begin(env, datagram, if dropped { State::Refused } else { State::Invited }, dropped);
+            begin(env, datagram, if dropped { State::Refused } else { State::Invited });
         }
         return;
     }
     if reason != Reason::SipOther as u8 {
         return;
     }
-    if method == Method::Register as u8 && matches!(arrival.side, Side::Wan) {
-        register(env, datagram, from, who);
+    let registers = method == Method::Register as u8 && matches!(arrival.side, Side::Wan);
+    if registers || method == Method::Bye as u8 {
+        request(env, datagram, from, registers);
     }
     if method == 0 {
         answer(env, datagram, arrival, from);
     }
 }
 
+/// A registration, or a BYE. Only a registration with credentials can show that they hold.
+#[inline(always)]
+fn request<E: Env>(env: &mut E, datagram: &Datagram, from: u32, registers: bool) {
+    let who = env.judged().who;
+    // Nothing stops a BYE, but a flood of them is not to be read.
+    if !registers && who == Who::Unproved as u8 && !is_below_ceiling(env) {
+        return;
+    }
+    dialog::request(env, from, who);
+    let asked = *env.dialog();
+    if asked.call_id == 0 {
+        return;
+    }
+    if registers {
+        if asked.credentials != 0 {
+            begin(env, datagram, State::Invited);
+        }
+        return;
+    }
+    let now = env.now();
+    if let Some(call) = env.call(asked.call_id) {
+        call.hang_up(&asked, datagram.src, datagram.dst, now);
+    }
+}
+
 /// A call, or a registration, that waits for its answer.
 #[inline(always)]
-fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) {
+fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State) {
     let now = env.now();
     let dialog = *env.dialog();
     let record = env.judged();
     let (country, class, who, reason) = (record.country, record.class, record.who, record.reason);
     // What a limit has dropped stays dropped, also while monitor mode lets the same call through.
-    if !refused
+    if !matches!(state, State::Refused)
         && let Some(call) = env.call(dialog.call_id)
         && call.state == State::Refused as u8
         && now <= call.until
@@ -154,7 +189,7 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) 
     call.line = dialog.line;
     call.begun = now;
     call.last = now;
-    call.until = now.saturating_add(if refused { AFTERWARDS } else { UNANSWERED });
+    call.until = now.saturating_add(AFTERWARDS);
     call.country = country;
     call.class = class;
     call.who = who;
@@ -162,16 +197,6 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State, refused: bool) 
     call.flags = Call::flags(&dialog);
     call.reason = reason;
     env.keep_call(who != Who::Unproved as u8, dialog.call_id);
-}
-
-/// Only a registration with credentials can show that they hold.
-#[inline(always)]
-fn register<E: Env>(env: &mut E, datagram: &Datagram, from: u32, who: u8) {
-    dialog::request(env, from, who);
-    let dialog = env.dialog();
-    if dialog.credentials != 0 && dialog.call_id != 0 {
-        begin(env, datagram, State::Invited, false);
-    }
 }
 
 /// `SIP/2.0 `, as every server writes it.

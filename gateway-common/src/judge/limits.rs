@@ -14,9 +14,9 @@ use crate::{
     policy::{
         Policy,
         image::{
-            CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_CELLS, LIMIT_HEAD, LIMIT_INTERVAL,
-            LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP, PROFILE_LIMITS, SWITCHES,
-            TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+            CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD,
+            LIMIT_INTERVAL, LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP,
+            PROFILE_LIMITS, SWITCHES, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
         },
     },
 };
@@ -96,6 +96,7 @@ pub struct Charge(pub u64);
 impl Charge {
     const TAKE: u64 = 1 << 24;
     const REDIALLED: u64 = 1 << 25;
+    const BUSY: u32 = 40;
 
     #[inline(always)]
     pub(super) const fn method(self) -> u8 {
@@ -129,6 +130,19 @@ impl Charge {
         Self(self.0 | limit << 32)
     }
 
+    /// The same, which some limit has no [channel](super::channel) left for: its reason, and what happens over it in the byte
+    /// above; 0 if all have one.
+    #[inline(always)]
+    pub(super) const fn busy(self, busy: u32) -> Self {
+        Self(self.0 | (busy as u64 & 0xffff) << Self::BUSY)
+    }
+
+    /// The same, asked of one slot of the profile's list.
+    #[inline(always)]
+    pub(super) const fn at(self, slot: u32) -> Self {
+        Self(self.0 | (slot as u64) << 16)
+    }
+
     /// The same of a call that dials again what failed: no window counts it.
     #[inline(always)]
     pub(super) const fn redialled(self, yes: bool) -> Self {
@@ -148,7 +162,7 @@ impl Charge {
 
     /// The number of the limit that is asked, from 1; 0 for none.
     #[inline(always)]
-    fn number<P: Policy>(self, policy: &P, profile: u32) -> u64 {
+    pub(super) fn number<P: Policy>(self, policy: &P, profile: u32) -> u64 {
         if self.is_of_order() {
             return self.order();
         }
@@ -161,6 +175,21 @@ impl Charge {
     }
 }
 
+/// Whether the limit with this head counts such a request.
+#[inline(always)]
+pub(super) const fn concerns(head: u64, charge: Charge) -> bool {
+    let method = (head >> 40 & 0xff) as u8;
+    let class = (head >> 48 & 0xff) as u8;
+    let asked = method == charge.method() || method == 0 && charge.makes_call();
+    asked && (class == 0 || class == charge.class() + 1)
+}
+
+/// Of two answers of limits the one that decides: one that drops outweighs one that warns, else the first.
+#[inline(always)]
+pub(super) const fn worse(over: u64, refused: u64) -> u64 {
+    if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP { refused } else { over }
+}
+
 /// Whether one limit of the profile refuses: its reason, and what happens over it in the byte above; 0 if it does not.
 #[inline(always)]
 pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, now: u64) -> u64 {
@@ -170,15 +199,12 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
     }
     let base = env.cell(LIMITS) as u32 + (number as u32 - 1) * LIMIT_CELLS;
     let head = env.cell(base + LIMIT_HEAD);
-    let method = (head >> 40 & 0xff) as u8;
-    if method != charge.method() && !(method == 0 && charge.makes_call()) {
+    if !concerns(head, charge) {
         return 0;
     }
-    let class = (head >> 48 & 0xff) as u8;
-    if class != 0 && class != charge.class() + 1 {
-        return 0;
-    }
-    if env.cell(base + LIMIT_WINDOWS) != 0 || env.cell(base + LIMIT_SITE_WINDOWS) != 0 {
+    let counts_calls =
+        env.cell(base + LIMIT_WINDOWS) | env.cell(base + LIMIT_SITE_WINDOWS) | env.cell(base + LIMIT_AT_ONCE);
+    if counts_calls != 0 {
         if charge.0 & Charge::REDIALLED != 0 {
             return 0;
         }
@@ -257,7 +283,7 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, request: Charge) -> O
 pub fn over<E: Env>(env: &mut E, profile: u32, asker: Asker, request: Charge) -> u64 {
     const ASKED: u32 = LIMITS_A_PROFILE + 1;
     let now = env.now();
-    let mut over = 0u64;
+    let mut over = request.0 >> Charge::BUSY & 0xffff;
     let mut i = 0u32;
     while i < 2 * ASKED {
         if i == ASKED && over >> 8 == OVER_DROP {
@@ -267,11 +293,7 @@ pub fn over<E: Env>(env: &mut E, profile: u32, asker: Asker, request: Charge) ->
         let charge = Charge(request.0 | (slot as u64) << 16 | take);
         // A slot without a limit is not called for, since nearly all have none.
         let refused = if charge.number(env, profile) == 0 { 0 } else { env.limit(profile, asker, charge, now) };
-        // One that drops outweighs one that warns.
-        if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP {
-            over = refused;
-        }
-        over = env.opaque(over);
+        over = env.opaque(worse(over, refused));
         i = env.rolled(i + 1);
     }
     over

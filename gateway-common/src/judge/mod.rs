@@ -3,6 +3,7 @@
 //! [`judge`] is the order of decisions; everything it calls answers one question.
 
 mod canonical;
+mod channels;
 mod charge;
 mod follow;
 mod limits;
@@ -37,6 +38,7 @@ use crate::{
 };
 
 pub use canonical::{Canonical, OCTETS, Packed, refused};
+pub use channels::{channel, channels};
 pub use charge::{Bill, charge};
 pub use follow::{again, follow};
 pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit, over};
@@ -46,7 +48,7 @@ pub use presence::presence;
 pub use rules::rule;
 pub use source::{Asker, source_entry};
 pub use stream::segment;
-pub use windows::floor;
+pub use windows::{Floor, floor};
 
 /// The side a packet came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,7 +46,7 @@ pub(super) fn limit<E: Env>(env: &mut E, asked: Asked, now: u64) -> u64 {
 
 /// The cell of the key, and the reason where it refuses. What an unproved source says of itself names no line.
 #[inline(always)]
-fn key<E: Env>(env: &mut E, kind: u32, asked: &Asked) -> (CellKey, Reason) {
+pub(super) fn key<E: Env>(env: &mut E, kind: u32, asked: &Asked) -> (CellKey, Reason) {
     let name = env.cell(asked.profile + PROFILE_NAME);
     let record = env.judged();
     let (source, country, line) = (record.source, record.country, record.line);
@@ -113,12 +113,36 @@ pub(super) const fn is_abroad(class: u8) -> bool {
     class == Class::International as u8 || class == Class::NonGeographic as u8 || class == Class::Suspicious as u8
 }
 
-/// Whether the floor stops a call abroad of a source that the site vouches for: its reason, or 0. `take` counts the call.
+/// What is asked of the floor about a call abroad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Floor {
+    /// Whether it stops the call.
+    Read = 0,
+    /// The same, and the call counts.
+    Take = 1,
+    /// The same of a call to a country to which too many are up.
+    Trip = 2,
+}
+
+impl Floor {
+    /// The question with this number.
+    #[inline(always)]
+    pub const fn from_u64(n: u64) -> Self {
+        match n {
+            1 => Self::Take,
+            2 => Self::Trip,
+            _ => Self::Read,
+        }
+    }
+}
+
+/// Whether the floor stops a call abroad of a source that the site vouches for: its reason, or 0.
 ///
 /// Too many calls to one country, and the breaker of the site is suspended: no call abroad passes. A country in which
 /// fraud ends up, and which this site never called, gets one call.
 #[inline(always)]
-pub fn floor<E: Env>(env: &mut E, take: bool, now: u64) -> u64 {
+pub fn floor<E: Env>(env: &mut E, ask: Floor, now: u64) -> u64 {
     let base = env.cell(FLOOR_LIMIT) as u32;
     if base == 0 {
         return 0;
@@ -128,9 +152,13 @@ pub fn floor<E: Env>(env: &mut E, take: bool, now: u64) -> u64 {
         return Reason::Suspended as u64;
     }
     let country = env.judged().country;
+    if matches!(ask, Floor::Trip) {
+        env.window(&site, How(How::TRIP).because(country).at(base), now);
+        return Reason::Floor as u64;
+    }
     let hot = env.cell(HOT + (country as u32 >> 6 & 7)) >> (country & 63) & 1 != 0;
-    let key = CellKey { limit: FLOOR_CELL, kind: Key::Country as u32, value: country as u64 };
-    let how = if take { How::TAKE } else { 0 } | if hot { How::HOT } else { 0 };
+    let key = CellKey::of_floor(country);
+    let how = if matches!(ask, Floor::Take) { How::TAKE } else { 0 } | if hot { How::HOT } else { 0 };
     match env.window(&key, How(how).at(base), now) {
         Answer::Conforms | Answer::Suspended => 0,
         Answer::New => Reason::Floor as u64,

@@ -1,5 +1,6 @@
 //! Limits: how much, for whom.
 
+pub mod channels;
 pub mod gcra;
 pub mod window;
 
@@ -34,6 +35,12 @@ impl CellKey {
     #[inline(always)]
     pub const fn of_ban(source: u64) -> Self {
         Self { limit: BAN_CELL, kind: Key::Source as u32, value: source }
+    }
+
+    /// The cell in which the floor counts the calls to a country.
+    #[inline(always)]
+    pub const fn of_floor(country: u16) -> Self {
+        Self { limit: FLOOR_CELL, kind: Key::Country as u32, value: country as u64 }
     }
 
     /// The table that the cell stands in.

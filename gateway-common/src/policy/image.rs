@@ -72,6 +72,9 @@ pub const SHIELD: u64 = 1 << 38;
 /// Some limit bans, so that presence is proved and answers are looked at.
 pub const BANS: u64 = 1 << 39;
 
+/// Some limit, or the floor, bounds the calls that are up at once.
+pub const AT_ONCE: u64 = 1 << 40;
+
 /// Cells of a profile.
 pub const PROFILE_CELLS: u32 = 32;
 /// Start state of the profile's dial plan; the flags of the empty string above, as in [`DialCell`].
@@ -158,7 +161,7 @@ impl LineEntry {
 }
 
 /// Cells of a limit.
-pub const LIMIT_CELLS: u32 = 12;
+pub const LIMIT_CELLS: u32 = 13;
 /// Name of the limit (32 bits: a hash that survives a swap), key kind (8 bits at 32), method, [`FAILURE`] or 0 (8 bits at 40),
 /// class + 1 or 0 (8 bits at 48), what happens over it (8 bits at 56).
 pub const LIMIT_HEAD: u32 = 0;
@@ -172,6 +175,8 @@ pub const LIMIT_SUSPEND: u32 = 3;
 pub const LIMIT_WINDOWS: u32 = 4;
 /// Four windows for the whole site.
 pub const LIMIT_SITE_WINDOWS: u32 = 8;
+/// How many calls may be up at once: of the key in the lower half, of the whole site in the upper one; 0 for any number.
+pub const LIMIT_AT_ONCE: u32 = 12;
 
 /// Cells of a trunk.
 pub const TRUNK_CELLS: u32 = 4;

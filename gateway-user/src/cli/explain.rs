@@ -41,7 +41,7 @@ fn alone(args: &ExplainArgs) -> Result<ExplanationView, Failure> {
     let image = replay::image(config)?;
     let now = args.at.unwrap_or_else(Timestamp::now);
     let line = args.line.as_deref().map(|line| line.strip_prefix("line:").unwrap_or(line));
-    let explained = match line.map(|line| policy::OfLine { line, cells: &[], clock: ANY, now }) {
+    let explained = match line.map(|line| policy::OfLine { line, cells: &[], channels: &[], clock: ANY, now }) {
         Some(of) => policy::explain_line(config, &image, &[], &args.input, args.from, &of),
         None => policy::explain(config, &image, &[], &args.input, args.from),
     };

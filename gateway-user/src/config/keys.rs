@@ -150,6 +150,8 @@ impl Kind {
                 "count" => r#"count = "failures""#,
                 "windows" => r#"windows = ["5/60s", "6/300s", "10/1h", "30/24h"]"#,
                 "site_windows" => r#"site_windows = ["20/1h", "60/24h"]"#,
+                "concurrent" => "concurrent = 3",
+                "site_concurrent" => "site_concurrent = 12",
                 "suspend" => r#"suspend = "24h""#,
                 "schedule" => r#"schedule = "night""#,
             },
@@ -181,14 +183,7 @@ impl Kind {
     const fn later(self) -> &'static [Later] {
         const WINDOW: &str = r#"use windows = ["10/1h", "30/24h"], or remove it"#;
         match self {
-            Self::Limit => &[
-                Later {
-                    name: "concurrent",
-                    remedy: r#"use windows = ["5/60s"] to bound how fast calls begin, or remove it"#,
-                },
-                Later { name: "minutes", remedy: WINDOW },
-                Later { name: "monthly", remedy: WINDOW },
-            ],
+            Self::Limit => &[Later { name: "minutes", remedy: WINDOW }, Later { name: "monthly", remedy: WINDOW }],
             Self::Site => &[Later {
                 name: "outside_registration",
                 remedy: r#"use a limit with method = "REGISTER" for unproved sources, or remove it"#,

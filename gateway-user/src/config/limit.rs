@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_common::{Class, Method};
+use gateway_common::{Class, Method, limit::channels::CHANNELS};
 
 use super::{
     Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
@@ -148,7 +148,7 @@ fn count(report: &mut Report<'_>, section: &Section<'_>, over: Over) -> Count {
     if chosen == Count::Requests {
         return chosen;
     }
-    for other in ["method", "class", "windows", "site_windows"] {
+    for other in ["method", "class"].iter().chain(&windows::KEYS) {
         if let Some(span) = section.span(other) {
             let message =
                 format!("{other} beside count = \"failures\", which counts answers of the PBX, whatever was asked");
@@ -248,7 +248,7 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
     for named in top.named(report, "limit", Kind::Limit) {
         let name = own_name(report, &named);
         let section = &named.section;
-        let by_windows = section.span("windows").is_some() || section.span("site_windows").is_some();
+        let by_windows = windows::KEYS.iter().any(|key| section.span(key).is_some());
         for key in ["key", "rate"] {
             if section.span(key).is_none() && (key == "key" || !by_windows) {
                 let message = format!("limit.{} has no {key}", shown(&name));
@@ -272,16 +272,32 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
         let count = count(report, section, over);
         let [windows, site_windows] = ["windows", "site_windows"].map(|it| windows::list(report, section, it));
         let rate = if by_windows {
-            windows::alone(report, section, key, method);
+            windows::alone(report, section, key, method, over);
             None
         } else {
             windows::key_of_rate(report, section, key);
             rate(report, section, "rate", 1)
         };
+        let [concurrent, site_concurrent] =
+            ["concurrent", "site_concurrent"].map(|it| section.number(report, it, 1, CHANNELS as u32));
         let suspend = windows::suspension(report, section, over, class);
         let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
-        let limit =
-            Limit { name, key, method, class, count, rate, windows, site_windows, over, suspend, ban, schedule };
+        let limit = Limit {
+            name,
+            key,
+            method,
+            class,
+            count,
+            rate,
+            windows,
+            site_windows,
+            concurrent,
+            site_concurrent,
+            over,
+            suspend,
+            ban,
+            schedule,
+        };
         out.push((named.span, limit));
     }
     out

@@ -344,6 +344,12 @@ pub struct Limit {
     /// The same for the whole site, beside the key.
     #[serde(default)]
     pub site_windows: Vec<Window>,
+    /// So many calls at once.
+    #[serde(default)]
+    pub concurrent: Option<u32>,
+    /// The same for the whole site, beside the key.
+    #[serde(default)]
+    pub site_concurrent: Option<u32>,
     /// What happens over the limit.
     pub over: Over,
     /// How long a suspension lasts, where `over` is `suspend`.

@@ -16,6 +16,9 @@ use super::{
     values,
 };
 
+/// The keys of a limit that counts calls.
+pub(super) const KEYS: [&str; 4] = ["windows", "site_windows", "concurrent", "site_concurrent"];
+
 /// The longest window, and the longest suspension: the filter remembers no more of a month.
 const LONGEST: Duration = Duration::from_secs(31 * 86_400);
 /// How long a suspension lasts that nobody resumes.
@@ -74,32 +77,51 @@ fn window(text: &str) -> Result<Window, Complaint> {
     Ok(Window { count, per })
 }
 
-/// What a limit by windows cannot have beside them, and what it must have.
-pub(super) fn alone(report: &mut Report<'_>, section: &Section<'_>, key: LimitKey, method: Option<Method>) {
+/// What a limit that counts calls cannot have beside that, and what it must have.
+pub(super) fn alone(report: &mut Report<'_>, section: &Section<'_>, key: LimitKey, method: Option<Method>, over: Over) {
+    let has = |key: &str| section.span(key).is_some();
+    let written = KEYS.into_iter().find(|key| has(key)).unwrap_or("windows");
     for other in ["rate", "burst"] {
         if let Some(span) = section.span(other) {
-            let message = format!("{other} beside windows: a limit counts one way or the other");
+            let message = format!("{other} beside {written}: a limit counts one way or the other");
             report.problem(&span, Complaint::new(message, "remove it, or write a limit of its own for it"));
         }
     }
     if let (Some(method), Some(span)) = (method.filter(|method| !method.makes_call()), section.span("method")) {
-        let message = format!("windows count calls, and {} makes none", method.as_str());
-        report.problem(&span, Complaint::new(message, r#"write rate = "5/s" in place of windows, or remove method"#));
+        let message = format!("{written} counts calls, and {} makes none", method.as_str());
+        let remedy = format!(r#"write rate = "5/s" in place of {written}, or remove method"#);
+        report.problem(&span, Complaint::new(message, remedy));
+    }
+    let at_once = ["concurrent", "site_concurrent"].into_iter().find_map(|key| Some((key, section.span(key)?)));
+    if let (Some(Method::Refer), Some((key, _)), Some(span)) = (method, &at_once, section.span("method")) {
+        let message = format!("{key} counts calls that are up, and a REFER makes another host place one");
+        report.problem(&span, Complaint::new(message, "remove method, or write method = \"INVITE\""));
     }
     let span = section.span("key").unwrap_or_default();
     if key == LimitKey::Unproved {
-        let message = "key = \"unproved\" is not for windows: whoever forges addresses would have everybody's calls";
-        report.problem(&span, Complaint::new(message, r#"write key = "source", or rate = "5/m" in place of windows"#));
+        let message =
+            format!("key = \"unproved\" is not for {written}: whoever forges addresses would have everybody's calls");
+        report.problem(&span, Complaint::new(message, r#"write key = "source", or rate = "5/m" in its place"#));
     }
-    if key == LimitKey::Line && section.span("site_windows").is_none() {
-        let message = "key = \"line\" without site_windows: a caller who names another line each time would be in none";
-        report
-            .missing(&span, Complaint::new(message, format!("write {} as well", Kind::Limit.example("site_windows"))));
+    let of_site = ["site_windows", "site_concurrent"];
+    if key == LimitKey::Line && !of_site.into_iter().any(has) {
+        let beside = if has("windows") { "site_windows" } else { "site_concurrent" };
+        let message =
+            format!("key = \"line\" without {beside}: a caller who names another line each time would be in none");
+        report.missing(&span, Complaint::new(message, format!("write {} as well", Kind::Limit.example(beside))));
     }
-    if section.span("windows").is_none() {
-        let message = "site_windows without windows";
-        let remedy = r#"write windows = ["5/60s"] as well, or key = "site" and windows in its place"#;
-        report.missing(&section.span("site_windows").unwrap_or_default(), Complaint::new(message, remedy));
+    for (of_key, of_site) in [("windows", "site_windows"), ("concurrent", "site_concurrent")] {
+        if let (false, Some(span)) = (has(of_key), section.span(of_site)) {
+            let example = Kind::Limit.example(of_key);
+            let message = format!("{of_site} without {of_key}");
+            let remedy = format!(r#"write {example} as well, or key = "site" and {of_key} in its place"#);
+            report.missing(&span, Complaint::new(message, remedy));
+        }
+    }
+    if let (Over::Suspend, false, Some((key, _)), Some(span)) = (over, has("windows"), &at_once, section.span("over")) {
+        let message =
+            format!("over = \"suspend\" has nothing to suspend for: {key} refuses while so many calls are up");
+        report.problem(&span, Complaint::new(message, r#"write over = "drop", or windows = ["10/1h"] as well"#));
     }
 }
 

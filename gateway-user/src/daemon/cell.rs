@@ -65,7 +65,7 @@ impl Site {
 /// A cell with the limit that it belongs to; `None` for the floor's, and where the policy no longer has it.
 pub(super) struct Named<'c> {
     config: &'c Config,
-    key: &'c CellKey,
+    pub(super) key: &'c CellKey,
     limit: Option<&'c Limit>,
     /// The order whose allowance it is.
     order: Option<(&'c ActiveOrder, Window)>,
@@ -149,6 +149,15 @@ impl<'c> Named<'c> {
         }
     }
 
+    /// How many calls may be up at once.
+    pub(super) fn at_once(&self) -> Option<u32> {
+        match self.limit {
+            _ if self.is_of_floor() => (self.kind() == Some(Key::Country)).then_some(floor::AT_ONCE),
+            Some(limit) if self.kind() == Some(Key::Site) => limit.site_concurrent,
+            limit => limit?.concurrent,
+        }
+    }
+
     fn origin(&self) -> String {
         match (self.limit, self.order) {
             _ if self.is_of_floor() => "the floor".to_owned(),
@@ -181,8 +190,8 @@ impl<'c> Named<'c> {
         };
         let country = Site::name(ring.cause);
         let why = if self.is_of_floor() {
-            let [hour, day] = floor::BREAKER;
-            format!("more than {hour} or {day} to {country} by the whole site")
+            let ([hour, day], at_once) = (floor::BREAKER, floor::AT_ONCE);
+            format!("more than {hour}, {day} or {at_once} at once to {country} by the whole site")
         } else {
             let count = self.windows().iter().map(|it| ring.level(raw(it), ring.since)).max().unwrap_or_default();
             let windows: Vec<String> = self.windows().iter().map(ToString::to_string).collect();
@@ -216,22 +225,24 @@ impl<'c> Named<'c> {
     }
 
     /// What refused a call at `at`, a time of the kernel's clock, if it was full or suspended then.
-    pub(super) fn held(&self, ring: &Ring, at: u64, clocks: Clocks) -> Option<Held> {
+    /// `up` of its calls were up.
+    pub(super) fn held(&self, ring: &Ring, up: u32, at: u64, clocks: Clocks) -> Option<Held> {
         // The clock of a record is coarse: the cell may have been written within the tick behind it.
         let then = at.saturating_add(TICK);
         let suspended = (1..=then).contains(&ring.since) && at < ring.until;
-        let windows = self.levels(ring, at, then);
+        let windows = self.levels(ring, up, at, then);
         if !suspended && !windows.iter().any(|(full, _)| *full) {
             return None;
         }
         Some(self.told(ring, at, clocks, windows, suspended))
     }
 
-    fn levels(&self, ring: &Ring, at: u64, then: u64) -> Vec<(bool, String)> {
+    fn levels(&self, ring: &Ring, up: u32, at: u64, then: u64) -> Vec<(bool, String)> {
         // The breaker counts nothing itself.
         let latch = self.is_of_floor() && self.is_of_site();
         let windows = if latch { &[][..] } else { self.windows() };
         let mut told: Vec<(bool, String)> = windows.iter().map(|it| level_then(ring, it, at, then)).collect();
+        told.extend(self.at_once().map(|most| (up >= most, format!("{} of {most} at once", up.min(most)))));
         if self.is_of_floor() && self.is_hot() && ring.used == 0 {
             let age = then.saturating_sub(ring.first);
             let had = ring.first != 0 && u128::from(age) < floor::NEW.as_nanos();
@@ -309,7 +320,7 @@ impl<'c> Named<'c> {
     }
 
     /// The cell as `list` shows it.
-    pub(super) fn view(&self, ring: &Ring, clocks: Clocks) -> ListView {
+    pub(super) fn view(&self, ring: &Ring, up: u32, clocks: Clocks) -> ListView {
         let suspended = clocks.kernel < ring.until;
         let kind = match self.kind() {
             _ if self.is_ban() => "ban",
@@ -319,8 +330,9 @@ impl<'c> Named<'c> {
             Some(Key::Country) => "country",
             Some(Key::All | Key::Site | Key::Unproved) | None => "site",
         };
-        let level: Vec<String> =
-            self.windows().iter().map(|it| format!("{} of {it}", ring.level(raw(it), clocks.kernel))).collect();
+        let windows = self.windows().iter().map(|it| format!("{} of {it}", ring.level(raw(it), clocks.kernel)));
+        let at_once = self.at_once().map(|most| format!("{up} of {most} at once"));
+        let level: Vec<String> = windows.chain(at_once).collect();
         ListView {
             kind: kind.into(),
             value: self.what(),
@@ -373,9 +385,9 @@ pub(super) fn lines(config: &Config, name: &str) -> Option<Vec<u64>> {
 }
 
 /// A cell as full as it is now.
-pub(crate) fn cell_level(config: &Config, key: &CellKey, ring: &Ring, wall: Timestamp, kernel: u64) -> Held {
+pub(crate) fn cell_level(config: &Config, key: &CellKey, ring: &Ring, up: u32, wall: Timestamp, kernel: u64) -> Held {
     let named = Named::of(config, &[], key);
-    let levels = named.levels(ring, kernel, kernel);
+    let levels = named.levels(ring, up, kernel, kernel);
     named.told(ring, kernel, Clocks { wall, kernel }, levels, kernel < ring.until)
 }
 

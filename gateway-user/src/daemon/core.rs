@@ -362,7 +362,8 @@ impl Core {
         let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
         // How full a limit is at another time nobody knows.
-        match line.map(|line| policy::OfLine { line, cells: &[], clock: self.gateway.clock(), now: at }) {
+        match line.map(|line| policy::OfLine { line, cells: &[], channels: &[], clock: self.gateway.clock(), now: at })
+        {
             Some(of) => policy::explain_line(&config, &image, &orders, input, from, &of),
             None => policy::explain(&config, &image, &orders, input, from),
         }

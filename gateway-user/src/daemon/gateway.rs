@@ -57,6 +57,15 @@ pub trait Gateway {
     /// Writes a cell, or removes it.
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()>;
 
+    /// The cells of limits on calls at once, each with how many calls are up.
+    fn channels(&self) -> anyhow::Result<Vec<(CellKey, u32)>>;
+
+    /// How many calls are up of what such a cell counts.
+    fn up_at_once(&self, key: &CellKey) -> anyhow::Result<u32>;
+
+    /// Removes such a cell.
+    fn forget_channels(&mut self, key: &CellKey) -> anyhow::Result<()>;
+
     /// The clock that the times in cells are of, in nanoseconds.
     fn clock(&self) -> u64;
 

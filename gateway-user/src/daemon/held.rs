@@ -49,9 +49,15 @@ impl Core {
                     None
                 }
             });
-            held.extend(
-                ring.and_then(|ring| Named::of(&self.config, &self.in_force, &key).held(&ring, event.clock, clocks)),
-            );
+            let named = Named::of(&self.config, &self.in_force, &key);
+            let up = named.at_once().map_or(Ok(0), |_| self.gateway.up_at_once(&key));
+            let up = up.unwrap_or_else(|error| {
+                tracing::warn!("cannot read how many calls were up; the journal lacks that: {error:#}");
+                0
+            });
+            if ring.is_some() || up > 0 {
+                held.extend(named.held(ring.as_ref().unwrap_or(&Ring::FRESH), up, event.clock, clocks));
+            }
         }
         held.truncate(TOLD);
         held

@@ -30,6 +30,9 @@ const ROOM: usize = 16_384;
 /// The same for bans.
 const ROOM_OF_BANS: usize = 4_096;
 
+/// The same for the channels of limits on calls at once.
+const ROOM_OF_CHANNELS: usize = 8_192;
+
 /// What the daemon knows of the cells.
 #[derive(Default)]
 pub(super) struct Standing {
@@ -84,6 +87,7 @@ impl Core {
         used::keep(self, &cells, clocks);
         self.tell_uncounted();
         self.make_room(&cells, clocks);
+        self.make_room_for_calls();
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -153,16 +157,38 @@ impl Core {
         }
     }
 
+    /// The same of channels that no call holds. A call that comes in between is not held against its limit.
+    fn make_room_for_calls(&mut self) {
+        let channels = match self.gateway.channels() {
+            Ok(channels) if channels.len() < ROOM_OF_CHANNELS / 2 => return,
+            Ok(channels) => channels,
+            Err(error) => return tracing::warn!("cannot read the channels of limits; trying again: {error:#}"),
+        };
+        for (key, _) in channels.iter().filter(|(key, up)| *up == 0 && key.table() == Table::Own) {
+            if let Err(error) = self.gateway.forget_channels(key) {
+                tracing::warn!("{error:#}");
+                return;
+            }
+        }
+    }
+
     /// The cells, as `list` shows them; with `all`, those too that are not suspended.
     pub(super) fn list_cells(&self, all: bool) -> anyhow::Result<Vec<ListView>> {
         let clocks = self.clocks();
         let mut cells = self.gateway.cells()?;
-        cells.retain(|(_, ring)| clocks.kernel < ring.until || all && ring.admitted > 0);
+        let mut up: HashMap<CellKey, u32> = self.gateway.channels()?.into_iter().collect();
+        // A limit on calls at once alone has no other cell.
+        let alone = up.keys().filter(|key| !cells.iter().any(|(other, _)| other == *key));
+        let alone: Vec<(CellKey, Ring)> = alone.map(|key| (*key, Ring::FRESH)).collect();
+        cells.extend(alone);
+        cells.retain(|(key, ring)| {
+            clocks.kernel < ring.until || all && (ring.admitted > 0 || up.get(key).is_some_and(|up| *up > 0))
+        });
         cells.sort_unstable_by_key(|(key, ring)| (ring.until <= clocks.kernel, key.limit, key.kind, key.value));
         let named = cells.iter().map(|(key, ring)| (Named::of(&self.config, &self.in_force, key), ring));
         // A suspension by a limit that the policy has lost is told until it ends; what else counts for nothing is not.
         let shown = named.filter(|(named, ring)| named.is_current() || clocks.kernel < ring.until);
-        Ok(shown.map(|(named, ring)| named.view(ring, clocks)).collect())
+        Ok(shown.map(|(named, ring)| named.view(ring, up.remove(named.key).unwrap_or(0), clocks)).collect())
     }
 
     /// Lifts what is suspended for WHAT, and forgets the calls that led to it, or the next one would suspend it again.

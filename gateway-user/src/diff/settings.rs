@@ -139,6 +139,8 @@ fn limit(it: &Limit) -> Facts {
         ("rate", it.rate.as_ref().map(ToString::to_string)),
         ("windows", list(&it.windows)),
         ("site_windows", list(&it.site_windows)),
+        ("concurrent", it.concurrent.map(|calls| calls.to_string())),
+        ("site_concurrent", it.site_concurrent.map(|calls| calls.to_string())),
         ("over", Some(it.over.as_str().to_owned())),
         ("suspend", it.suspend.map(|time| format!("{}s", time.as_secs()))),
         ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),

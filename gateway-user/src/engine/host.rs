@@ -11,7 +11,9 @@ use gateway_common::{
     judge::{self, Arrival, Bill, Places, Side},
     judged::Judged,
     limit::{
-        CellKey, gcra,
+        CellKey,
+        channels::{self, CHANNELS, Holders, seize},
+        gcra,
         window::{Answer, How, Ring},
     },
     policy::{Policy, image::CELLS},
@@ -35,6 +37,8 @@ pub struct HostEngine {
 struct State {
     cells: HashMap<CellKey, u64>,
     rings: HashMap<CellKey, Ring>,
+    /// By which calls channels are held.
+    channels: HashMap<CellKey, Holders>,
     /// Calls of sources that the site vouches for, and of others.
     calls: [HashMap<Digest, Call>; 2],
     known: HashMap<Addr, u64>,
@@ -60,6 +64,16 @@ impl HostEngine {
     /// Begins with a cell that remembers its calls.
     pub(crate) fn set_ring(&mut self, key: CellKey, ring: &Ring) {
         self.state.rings.insert(key, *ring);
+    }
+
+    /// Begins with a cell of which so many calls are up.
+    pub(crate) fn set_channels(&mut self, key: CellKey, up: u32) {
+        let holders = self.state.channels.entry(key).or_insert([0; CHANNELS]);
+        for (holder, nth) in holders.iter_mut().zip(0..up) {
+            // Nobody else holds it: digests are keyed, and this engine has no key.
+            *holder = u64::MAX - u64::from(nth);
+            self.state.calls[0].insert(*holder, Call { until: u64::MAX, ..Call::default() });
+        }
     }
 
     /// The cells that remember their calls, of those that were asked to.
@@ -218,6 +232,16 @@ impl Env for HostEnv<'_> {
         answer
     }
 
+    fn seize(&mut self, key: &CellKey, most: u32, call: Digest) -> bool {
+        let State { channels, calls, .. } = &mut *self.state;
+        let Some(holders) =
+            (if call == 0 { channels.get_mut(key) } else { Some(channels.entry(*key).or_insert([0; CHANNELS])) })
+        else {
+            return true;
+        };
+        seize(&mut Channels { holders, calls, now: self.now }, most, call)
+    }
+
     fn places(&mut self) -> &mut Places {
         &mut self.places
     }
@@ -301,6 +325,33 @@ impl Env for HostEnv<'_> {
 
     fn restore_judged(&mut self) {
         self.judged = self.kept;
+    }
+}
+
+/// The channels of one cell.
+struct Channels<'a> {
+    holders: &'a mut Holders,
+    calls: &'a [HashMap<Digest, Call>; 2],
+    now: u64,
+}
+
+impl channels::Cell for Channels<'_> {
+    fn holder(&mut self, channel: u32) -> Digest {
+        self.holders.get(channel as usize).copied().unwrap_or(0)
+    }
+
+    fn hand_over(&mut self, channel: u32, from: Digest, to: Digest) -> bool {
+        let held = self.holders.get_mut(channel as usize).filter(|holder| **holder == from);
+        held.map(|holder| *holder = to).is_some()
+    }
+
+    fn is_up(&mut self, call: Digest) -> bool {
+        let [own, other] = self.calls;
+        own.get(&call).or_else(|| other.get(&call)).is_some_and(|call| call.is_up(self.now))
+    }
+
+    fn rolled(&self, counter: u32) -> u32 {
+        counter
     }
 }
 

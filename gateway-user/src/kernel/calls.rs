@@ -42,11 +42,11 @@ unsafe impl Pod for Learned {}
 pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
     let now = monotonic();
     let mut calls = Vec::new();
-    for name in ["CALLS", "CALLS_OTHER"] {
-        for entry in &table::<u64, [u8; CALL]>(ebpf, name)? {
-            let (_, octets) = entry.with_context(|| format!("cannot read {name}"))?;
+    for table in tables(ebpf)? {
+        for entry in &table {
+            let (_, octets) = entry.context("cannot read the calls")?;
             let call = Call::from_octets(&octets);
-            if call.until >= now && !matches!(call.state(), State::Ended | State::Refused) {
+            if call.is_up(now) {
                 calls.push(shown(&call, clocks));
             }
         }
@@ -58,9 +58,9 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
 /// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
 pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
     let mut found = Vec::new();
-    for name in ["CALLS", "CALLS_OTHER"] {
-        for entry in &table::<u64, [u8; CALL]>(ebpf, name)? {
-            let (_, octets) = entry.with_context(|| format!("cannot read {name}"))?;
+    for table in tables(ebpf)? {
+        for entry in &table {
+            let (_, octets) = entry.context("cannot read the calls")?;
             found.extend(outside(&Call::from_octets(&octets), clocks));
         }
     }
@@ -202,8 +202,13 @@ fn table<'a, K: Pod, V: Pod>(ebpf: &'a Ebpf, name: &str) -> Result<HashMap<&'a M
     Ok(map.try_into()?)
 }
 
+/// The tables of calls: of sources that the site vouches for, and of others.
+pub(super) fn tables(ebpf: &Ebpf) -> Result<[HashMap<&MapData, u64, [u8; CALL]>; 2]> {
+    Ok([table(ebpf, "CALLS")?, table(ebpf, "CALLS_OTHER")?])
+}
+
 /// The clock of the kernel's records, nanoseconds.
-fn monotonic() -> u64 {
+pub(super) fn monotonic() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_nanos()).unwrap_or(u64::MAX)
 }

@@ -79,13 +79,13 @@ const fn table(key: &CellKey) -> &'static str {
     }
 }
 
-fn of_octets(key: [u8; 16]) -> CellKey {
+pub(super) fn of_octets(key: [u8; 16]) -> CellKey {
     let word = |at: usize| key.get(at..at + 4).and_then(|it| it.try_into().ok()).map_or(0, u32::from_ne_bytes);
     let value = key.last_chunk().copied().map_or(0, u64::from_ne_bytes);
     CellKey { limit: word(0), kind: word(4), value }
 }
 
-fn octets_of(key: &CellKey) -> [u8; 16] {
+pub(super) fn octets_of(key: &CellKey) -> [u8; 16] {
     let mut out = [0; 16];
     let values = [key.limit.to_ne_bytes(), key.kind.to_ne_bytes()].into_iter().flatten().chain(key.value.to_ne_bytes());
     for (octet, value) in out.iter_mut().zip(values) {

@@ -4,6 +4,7 @@ mod answers;
 mod attach;
 mod calls;
 mod cells;
+mod channels;
 mod counters;
 mod events;
 mod golden;
@@ -345,6 +346,18 @@ impl Gateway for Kernel {
         cells::write(&mut self.ebpf, key, ring)
     }
 
+    fn channels(&self) -> Result<Vec<(CellKey, u32)>> {
+        channels::read(&self.ebpf)
+    }
+
+    fn up_at_once(&self, key: &CellKey) -> Result<u32> {
+        channels::up(&self.ebpf, key)
+    }
+
+    fn forget_channels(&mut self, key: &CellKey) -> Result<()> {
+        channels::remove(&mut self.ebpf, key)
+    }
+
     fn clock(&self) -> u64 {
         let now = clock_gettime(ClockId::Monotonic);
         now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
@@ -407,8 +420,9 @@ impl Gateway for Kernel {
     fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>) -> Result<Explanation> {
         let InForce { rules, image } = &self.in_force;
         let Some(line) = line else { return policy::explain(&rules.config, image, &rules.orders, input, from) };
-        let cells = self.cells()?;
-        let asked = policy::OfLine { line, cells: &cells, clock: self.clock(), now: Timestamp::now() };
+        let (cells, channels) = (self.cells()?, self.channels()?);
+        let asked =
+            policy::OfLine { line, cells: &cells, channels: &channels, clock: self.clock(), now: Timestamp::now() };
         policy::explain_line(&rules.config, image, &rules.orders, input, from, &asked)
     }
 

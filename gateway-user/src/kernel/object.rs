@@ -15,12 +15,14 @@ static TRACING: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/tollgate-trace.bpfel.o"));
 
 /// The maps that outlive a program: the state of the filter.
-pub(super) const KEPT: [&str; 17] = [
+pub(super) const KEPT: [&str; 19] = [
     "POLICY",
     "LIMITS",
     "WINDOWS",
     "SHARED",
     "BANS",
+    "CHANNELS",
+    "CHANNELS_SHARED",
     "FAILED",
     "GIVEN",
     "PRESENT",

@@ -41,10 +41,10 @@ impl Charged {
             cells.extend([cell(Key::All, 0), cell(Key::Country, self.country.into())]);
         }
         for limit in self.limits(config, profile, now) {
-            if !limit.windows.is_empty() {
+            if !limit.windows.is_empty() || limit.concurrent.is_some() {
                 cells.push(self.cell(limit, profile));
             }
-            if !limit.site_windows.is_empty() {
+            if !limit.site_windows.is_empty() || limit.site_concurrent.is_some() {
                 cells.push(CellKey { limit: name_hash(limit.name.as_bytes()), kind: Key::Site as u32, value: 0 });
             }
         }

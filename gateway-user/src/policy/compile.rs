@@ -5,10 +5,10 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use gateway_common::{
     Class,
     policy::image::{
-        ACTIONS, BANS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY, ENFORCE,
-        FLOOR, FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS, PROFILE_CELLS,
-        PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY,
-        TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        ACTIONS, AT_ONCE, BANS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY,
+        ENFORCE, FLOOR, FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS,
+        PROFILE_CELLS, PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6,
+        SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -337,6 +337,7 @@ fn switches(config: &Config, orders: &[ActiveOrder]) -> u64 {
         (config.sip.tcp == TcpPolicy::Pass, TCP_PASS),
         (orders.iter().any(|order| order.rule == OrderRule::Shield), SHIELD),
         (config.limits.iter().any(|limit| limit.over == Over::Ban), BANS),
+        (config.floor || config.limits.iter().any(|limit| limits::at_once(limit) != 0), AT_ONCE),
     ]
     .into_iter()
     .fold(0, |all, (on, switch)| if on { all | switch } else { all })

@@ -89,10 +89,10 @@ fn trunk(config: &Config, from: IpAddr) -> Option<&str> {
 
 /// What the floor counts of a call abroad.
 fn counted(digits: &str) -> String {
-    let [hour, day] = super::floor::BREAKER;
+    let ([hour, day], at_once) = (super::floor::BREAKER, super::floor::AT_ONCE);
     let country = super::explain::named_country(digits);
     format!(
-        "the floor: at most {hour} and {day} to one country, and one in 12h to a country new to the site in which fraud ends \
+        "the floor: at most {hour}, {day} and {at_once} at once to one country, and one in 12h to a country new to the site in which fraud ends \
          up; dialled{country}"
     )
 }
@@ -152,7 +152,11 @@ fn used_up(config: &Config, profile: &Profile, judged: &Judged, from: IpAddr) ->
         _ => LimitKey::Source,
     };
     let of_key = |limit: &Limit| match key {
-        LimitKey::All => matches!(limit.key, LimitKey::All | LimitKey::Site) || !limit.site_windows.is_empty(),
+        LimitKey::All => {
+            matches!(limit.key, LimitKey::All | LimitKey::Site)
+                || !limit.site_windows.is_empty()
+                || limit.site_concurrent.is_some()
+        }
         LimitKey::Country => matches!(limit.key, LimitKey::Country | LimitKey::SourceCountry),
         // Where the line is not known, its source stands for it.
         LimitKey::Source => matches!(limit.key, LimitKey::Source | LimitKey::Line),
@@ -175,14 +179,15 @@ fn used_up(config: &Config, profile: &Profile, judged: &Judged, from: IpAddr) ->
 
 /// What a limit allows, as the policy file writes it.
 fn allowed(limit: &Limit) -> String {
-    let windows = |windows: &[Window]| windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match (&limit.rate, limit.site_windows.is_empty()) {
-        (Some(rate), _) => allowance(*rate),
-        (None, true) => format!("calls {}", windows(&limit.windows)),
-        (None, false) => {
-            format!("calls {}, of the site {}", windows(&limit.windows), windows(&limit.site_windows))
-        }
+    if let Some(rate) = limit.rate {
+        return allowance(rate);
     }
+    let calls = |windows: &[Window], at_once: Option<u32>| {
+        let windows = windows.iter().map(ToString::to_string);
+        windows.chain(at_once.map(|calls| format!("{calls} at once"))).collect::<Vec<_>>().join(", ")
+    };
+    let (own, site) = (calls(&limit.windows, limit.concurrent), calls(&limit.site_windows, limit.site_concurrent));
+    if site.is_empty() { format!("calls {own}") } else { format!("calls {own}, of the site {site}") }
 }
 
 /// `10 in 1s, burst 20`.

@@ -42,6 +42,8 @@ pub struct OfLine<'a> {
     pub line: &'a str,
     /// Every cell; one that is not here is empty.
     pub cells: &'a [(CellKey, Ring)],
+    /// How many calls are up of what limits on calls at once count.
+    pub channels: &'a [(CellKey, u32)],
     /// The time, by the clock that cells run on.
     pub clock: u64,
     /// The same by the wall clock.
@@ -111,6 +113,7 @@ fn explained(
         None => engine.judge(&frame, Side::Wan, 0, UNUSED),
         Some(of) => {
             of.cells.iter().for_each(|(key, ring)| engine.set_ring(*key, ring));
+            of.channels.iter().for_each(|(key, up)| engine.set_channels(*key, *up));
             engine.judge(&frame, Side::Lan, 0, of.clock)
         }
     };
@@ -164,7 +167,8 @@ fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>)
     let level = |key: CellKey| {
         let found = of.cells.iter().find(|(other, _)| *other == key);
         let ring = found.map_or(&Ring::FRESH, |(_, ring)| ring);
-        (key.limit == FLOOR_CELL, daemon::cell_level(config, &key, ring, of.now, of.clock))
+        let up = of.channels.iter().find(|(other, _)| *other == key).map_or(0, |(_, up)| *up);
+        (key.limit == FLOOR_CELL, daemon::cell_level(config, &key, ring, up, of.now, of.clock))
     };
     keys.map(level).collect()
 }

@@ -25,6 +25,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Japan's fraud of 2015 placed 8,000 calls to one country in two days, 2.8 a minute. Thirty telephones with a tenth of
 /// their calls abroad place 20 in an hour less than once in a hundred years by Poisson, were all to one country.
 pub const BREAKER: [Window; 2] = [Window { count: 20, per: HOUR }, Window { count: 60, per: DAY }];
+/// Calls of the site that are up to one country at once, after the last of which none goes abroad.
+///
+/// Of the same thirty telephones, three minutes a call, fewer than one call abroad is up in the busy hour (0.1 × 30 × 2 calls
+/// of 3 minutes are 0.3 Erlang); more than six at once by Poisson less than once in a million of them.
+pub const AT_ONCE: u32 = 6;
 /// How long the breaker stays open unless somebody resumes: over a night, so that somebody looks.
 pub const OPEN: Duration = DAY;
 /// How long the first call to a new country is the only one, where fraud ends up there; Simwood gives hotspots one in 12 h.
@@ -44,7 +49,8 @@ pub(super) fn put(cells: &mut Cells, config: &Config) -> Result<(), Full> {
     let mut out = [0; LIMIT_CELLS as usize];
     let head = u64::from(FLOOR_CELL) | (Key::Country as u64) << 32 | OVER_SUSPEND << 56;
     let first = [head, limits::nanoseconds(NEW), 0, limits::nanoseconds(OPEN)];
-    let values = first.into_iter().chain(limits::windows(&BREAKER)).chain([0; window::WINDOWS]);
+    let windows = limits::windows(&BREAKER).into_iter().chain([0; window::WINDOWS]);
+    let values = first.into_iter().chain(windows).chain([u64::from(AT_ONCE)]);
     for (cell, value) in out.iter_mut().zip(values) {
         *cell = value;
     }

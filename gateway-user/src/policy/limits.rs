@@ -9,7 +9,7 @@ use gateway_common::{
 
 use super::cells::{Cells, Full};
 use crate::{
-    config::{Config, Count, LimitKey, Over, Profile, Rate, Role, Trunk, Window},
+    config::{Config, Count, Limit, LimitKey, Over, Profile, Rate, Role, Trunk, Window},
     daemon::ActiveOrder,
 };
 
@@ -40,6 +40,7 @@ pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut
             errors.push(format!("the names {other:?} and {name:?} are the same to the kernel: rename one of them"));
         }
     }
+    errors.extend(one_sided(config));
     if !config.interfaces.is_empty() && config.interfaces.iter().all(|interface| interface.role == Role::Wan) {
         for limit in config.limits.iter().filter(|limit| limit.key == LimitKey::Line) {
             let name = &limit.name;
@@ -55,6 +56,22 @@ pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut
             errors.push(format!("profile.{name} has {count} limits, and a profile can have {A_PROFILE}: remove some"));
         }
     }
+}
+
+/// Limits on calls at once, where the end of a call would never be seen.
+fn one_sided(config: &Config) -> Option<String> {
+    let limit = config.limits.iter().find(|limit| at_once(limit) != 0)?;
+    let sees = |role| config.interfaces.iter().any(|interface| interface.role == role);
+    if config.interfaces.is_empty() || sees(Role::Wan) && sees(Role::Lan) {
+        return None;
+    }
+    let (has, lacks) = if sees(Role::Wan) { ("wan", "lan") } else { ("lan", "wan") };
+    Some(format!(
+        "limit.{}: concurrent needs both directions of a call, to see it answered and ended, and every interface has role \
+         {has}: add the one with role = {lacks:?} between the PBX and this machine, or use windows = [\"5/60s\"] in place of \
+         concurrent",
+        limit.name
+    ))
 }
 
 fn trunk_name(trunk: &Trunk) -> String {
@@ -82,12 +99,14 @@ pub(super) fn put_limits(cells: &mut Cells, config: &Config, orders: &[ActiveOrd
         out.extend([interval, tolerance, limit.suspend.or(limit.ban).map_or(0, nanoseconds)]);
         out.extend(windows(&limit.windows));
         out.extend(windows(&limit.site_windows));
+        out.extend([at_once(limit)]);
     }
     for (order, max) in orders.iter().filter_map(|order| Some((order, order.max?))) {
         let name = u64::from(name_hash(allowance_name(order.number).as_bytes()));
         out.extend([name | (Key::All as u64) << 32 | OVER_DROP << 56, 0, 0, 0]);
         out.extend(windows(&[max]));
         out.extend(windows(&[]));
+        out.extend([0]);
     }
     cells.put(&out)
 }
@@ -119,6 +138,11 @@ pub(crate) const fn kind(key: LimitKey) -> Key {
         LimitKey::Country => Key::Country,
         LimitKey::SourceCountry => Key::SourceCountry,
     }
+}
+
+/// Calls at once, of the key in the lower half and of the site in the upper one.
+pub(super) fn at_once(limit: &Limit) -> u64 {
+    u64::from(limit.concurrent.unwrap_or(0)) | u64::from(limit.site_concurrent.unwrap_or(0)) << 32
 }
 
 /// Windows as the kernel reads them.

@@ -67,6 +67,8 @@ pub(crate) struct Board {
     pub(crate) fail_self_test: bool,
     pub(crate) events: Vec<Event>,
     pub(crate) cells: HashMap<CellKey, Ring>,
+    /// Calls that are up, of limits on calls at once.
+    pub(crate) channels: HashMap<CellKey, u32>,
     pub(crate) clock: u64,
     pub(crate) uncounted: u64,
     /// Sources that the PBX knows, and until when by the clock.
@@ -179,6 +181,19 @@ impl Gateway for Fake {
             Some(ring) => cells.insert(*key, *ring),
             None => cells.remove(key),
         };
+        Ok(())
+    }
+
+    fn channels(&self) -> anyhow::Result<Vec<(CellKey, u32)>> {
+        Ok(self.0.lock().unwrap().channels.iter().map(|(key, up)| (*key, *up)).collect())
+    }
+
+    fn up_at_once(&self, key: &CellKey) -> anyhow::Result<u32> {
+        Ok(self.0.lock().unwrap().channels.get(key).copied().unwrap_or(0))
+    }
+
+    fn forget_channels(&mut self, key: &CellKey) -> anyhow::Result<()> {
+        self.0.lock().unwrap().channels.remove(key);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use anyhow::Result;
 pub use clock::{CLOCKS, Clock, Paced, WINDOWS, Windowed, Windows, pace, windows};
 pub use flood::{Defence, Dialled, Flood, Weathered, flood};
 pub use honest::{Behaved, Behaviour, behave};
-pub use rates::{Flow, Outcome, Rate, rate, window};
+pub use rates::{Calls, Flow, Outcome, Rate, calls, rate};
 pub use tools::{Tool, Tried, tool};
 
 /// Shows by count what the filter holds to.
@@ -115,11 +115,13 @@ fn accuracy() -> Result<()> {
         let Paced { offered, admitted, allowed, over } = pace(clock)?;
         println!("{:<28} {offered:>8} {admitted:>9} {allowed:>8} {over:>15}", clock.name);
     }
-    println!("\nWindows: new calls of one telephone at line rate through the attached filter");
-    println!("{:>4} {:>10} {:>10} {:>10}", "cpus", "in an hour", "judged", "admitted");
-    for (cpus, calls) in [(1, 50), (2, 50), (2, 1), (2, 64)] {
-        let (judged, admitted) = window(calls, cpus, 1_000_000)?;
-        println!("{cpus:>4} {calls:>10} {judged:>10} {admitted:>10}");
+    println!("\nWindows and calls at once: new calls of one telephone at line rate through the attached filter");
+    println!("{:>4} {:>14} {:>10} {:>10}", "cpus", "limit", "judged", "admitted");
+    for (cpus, most) in [(1, 50), (2, 50), (2, 1), (2, 64)] {
+        for (limit, name) in [(Calls::InAnHour(most), "in an hour"), (Calls::AtOnce(most), "at once")] {
+            let (judged, admitted) = calls(limit, cpus, 1_000_000)?;
+            println!("{cpus:>4} {:>14} {judged:>10} {admitted:>10}", format!("{most} {name}"));
+        }
     }
     println!("\nWindows: calls of one telephone, in kernel and host on a scripted clock");
     println!("{:<50} {:>8} {:>9} {:>9} {:>8}", "calls/seconds", "offered", "admitted", "too many", "too few");

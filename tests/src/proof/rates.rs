@@ -81,13 +81,13 @@ fn policy(rate: Rate, number: u32) -> String {
     format!(
         "mode = \"enforce\"\nfloor = false\n{}\n[profile.default]\nblock = [\"+23276{number:05}\"]\nlimits = [\"options\"]\n\
          [limit.options]\nkey = \"source\"\nmethod = \"OPTIONS\"\nrate = \"{a_second}/s\"\nburst = {burst}\nover = \"drop\"\n",
-        site("wan")
+        site("wan", "lan")
     )
 }
 
-fn site(role: &str) -> String {
+fn site(senders: &str, others: &str) -> String {
     format!(
-        "[interface.wan0]\nrole = \"{role}\"\n[interface.wan1]\nrole = \"{role}\"\n[interface.lan0]\nrole = \"lan\"\n\
+        "[interface.wan0]\nrole = \"{senders}\"\n[interface.wan1]\nrole = \"{senders}\"\n[interface.lan0]\nrole = \"{others}\"\n\
          [site]\nregion = \"JP\"\n[ceiling]\nunproved = \"10000000/s\"\nburst = 1000000\n"
     )
 }
@@ -119,16 +119,29 @@ pub fn rate(rate: Rate, flow: Flow) -> Result<Outcome> {
     Ok(Outcome { judged: admitted + refused, admitted, least: allowance(span.least), most: allowance(span.most) })
 }
 
-/// Offers calls, each of its own, of one telephone to a limit of `calls` in an hour, and returns how many were judged and how many
-/// passed.
+/// By what a limit counts calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// So many in an hour.
+    InAnHour(u32),
+    /// So many at once.
+    AtOnce(u32),
+}
+
+/// Offers calls, each of its own, of one telephone to a limit, and returns how many were judged and how many passed. Nobody answers
+/// them, so they are up for half a minute, which is longer than it takes.
 ///
 /// # Errors
 /// As [`rate`].
-pub fn window(calls: u32, cpus: usize, offered: u64) -> Result<(u64, u64)> {
+pub fn calls(limit: Calls, cpus: usize, offered: u64) -> Result<(u64, u64)> {
+    let limit = match limit {
+        Calls::InAnHour(calls) => format!("windows = [\"{calls}/1h\"]"),
+        Calls::AtOnce(calls) => format!("concurrent = {calls}"),
+    };
     let text = format!(
         "mode = \"enforce\"\nfloor = false\n{}\n[profile.default]\nlimits = [\"calls\"]\n\
-         [limit.calls]\nkey = \"source\"\nwindows = [\"{calls}/1h\"]\nover = \"drop\"\n",
-        site("lan")
+         [limit.calls]\nkey = \"source\"\n{limit}\nover = \"drop\"\n",
+        site("lan", "wan")
     );
     let mut gate = Gate::new(&text)?;
     let vary = Vary { sources: 1, numbers: 1, call_ids: true };
