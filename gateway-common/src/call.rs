@@ -124,6 +124,15 @@ pub struct Call {
     pub reason: u8,
 }
 
+/// Places of the table of calls of sources that nobody knows. Each call has one, and two that have the same push each other out.
+pub const PLACES: u32 = 1 << 15;
+
+/// The place of a call there.
+#[inline(always)]
+pub const fn place(id: Digest) -> u32 {
+    (id >> 49) as u32
+}
+
 /// Octets of a [`Call`].
 pub const CALL: usize = 112;
 

@@ -221,6 +221,9 @@ pub trait Cells {
     /// The theoretical arrival time of a cell, 0 where there is none.
     fn tat(&mut self, key: &CellKey) -> u64;
 
+    /// The same of the cell last asked for, after another CPU has changed it.
+    fn tat_now(&mut self, key: &CellKey) -> u64;
+
     /// Sets the cell last asked for from `old` to `new`, or makes it where there was none; `false` if it was not `old`.
     fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool;
 
@@ -231,15 +234,16 @@ pub trait Cells {
 /// Takes one from a cell by [`gcra`]; a lost race counts as over the limit after a few tries.
 #[inline(always)]
 pub fn take<C: Cells>(cells: &mut C, key: &CellKey, now: u64, interval: u64, tolerance: u64) -> bool {
+    let mut tat = cells.tat(key);
     let mut i = 0u32;
     while i < gcra::TRIES {
-        let tat = cells.tat(key);
         if gcra::is_over(tat, now, tolerance) {
             return false;
         }
         if cells.swap(key, tat, gcra::admit(tat, now, interval)) {
             return true;
         }
+        tat = cells.tat_now(key);
         i = cells.rolled(i + 1);
     }
     false

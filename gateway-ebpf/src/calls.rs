@@ -1,8 +1,10 @@
 //! The calls, the sources that are known, and what was learned of the site.
 
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg};
+
 use gateway_common::{
     addr::Addr,
-    call::{Call, Digest},
+    call::{CALL, Call, Digest, place},
     judge,
     site::{Site, hint},
 };
@@ -43,9 +45,38 @@ pub(crate) fn is_hinted(source: Addr) -> bool {
 /// The call with this Call-ID.
 #[inline(always)]
 pub(crate) fn find<'a>(id: Digest) -> Option<&'a mut Call> {
-    let call = CALLS.get_ptr_mut(&id).or_else(|| CALLS_OTHER.get_ptr_mut(&id))?;
-    // SAFETY: the map gave the pointer; what another CPU writes meanwhile is another packet of the same call.
-    Some(unsafe { &mut *call })
+    if let Some(call) = CALLS.get_ptr_mut(&id) {
+        // SAFETY: the map gave the pointer; what another CPU writes meanwhile is another packet of the same call.
+        return Some(unsafe { &mut *call });
+    }
+    let there = CALLS_OTHER.get_ptr_mut(place(id))?;
+    // SAFETY: the map gave the pointer; a call that takes the place meanwhile is one that nobody vouches for, as this one is.
+    unsafe { if (*there).id == id { Some(&mut (*there).call) } else { None } }
+}
+
+/// Keeps a call in its place, unless another CPU writes there right now.
+#[inline(always)]
+fn keep_other(id: Digest, call: &Call) -> bool {
+    const WORDS: usize = CALL / 8;
+    let Some(there) = CALLS_OTHER.get_ptr_mut(place(id)) else { return false };
+    // SAFETY: the map gave the pointer.
+    let writing = unsafe { &raw mut (*there).writing };
+    // SAFETY: as above; a record of two calls would give one of them what the other has shown.
+    if !unsafe { atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(writing, 0, 1).1 } {
+        return false;
+    }
+    // SAFETY: both are of so many words, and do not overlap.
+    unsafe {
+        core::ptr::write_volatile(&raw mut (*there).id, 0);
+        core::ptr::copy_nonoverlapping(
+            core::ptr::from_ref(call).cast(),
+            (&raw mut (*there).call).cast::<[u64; WORDS]>(),
+            1,
+        );
+        core::ptr::write_volatile(&raw mut (*there).id, id);
+        core::ptr::write_volatile(writing, 0);
+    }
+    true
 }
 
 /// Whether a source is known.
@@ -88,8 +119,8 @@ pub(crate) extern "C" fn tg_keep_call(own: u32, id: u64) -> u64 {
     let Some(window) = Window::of_this_cpu() else { return 0 };
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let call = unsafe { &(*window.scratch).call };
-    let kept = if own != 0 { CALLS.insert(&id, call, 0) } else { CALLS_OTHER.insert(&id, call, 0) };
-    kept.is_ok() as u64
+    let kept = if own != 0 { CALLS.insert(&id, call, 0).is_ok() } else { keep_other(id, call) };
+    kept as u64
 }
 
 /// What the call table says of an INVITE.

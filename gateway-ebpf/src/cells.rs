@@ -1,14 +1,20 @@
-//! Limiter cells: one word each, changed by compare-and-swap.
+//! Limiter cells, changed by compare-and-swap; see [`table`].
 
 use core::intrinsics::{AtomicOrdering::Relaxed, atomic_cxchg};
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::{btf_maps::Array, helpers::generated::bpf_ktime_get_ns, macros::btf_map};
 use gateway_common::{
     env::{self, Cells},
-    limit::{CellKey, gcra},
+    limit::{
+        CellKey, gcra,
+        table::{self, Place, SETS, Set, WAYS},
+    },
 };
 
-use crate::{maps::LIMITS, window::rolled};
+use crate::{
+    maps::{MMAPABLE, SITE},
+    window::{masked, rolled},
+};
 
 /// BPF_NOEXIST: an insert that finds the key fails.
 pub(crate) const NOEXIST: u64 = 1;
@@ -19,35 +25,96 @@ pub(crate) fn named(key: &CellKey) -> u64 {
     key.limit as u64 | (key.kind as u64) << 32
 }
 
-/// The limiter cells, and the one last asked for.
-struct Table {
-    cell: *mut u64,
+/// A limiter cell.
+#[repr(C)]
+pub(crate) struct Cell {
+    tag: u64,
+    tat: u64,
 }
 
-impl Cells for Table {
+/// The limiter cells: 65,536 sets of eight, 8 MB.
+#[btf_map]
+pub(crate) static LIMITS: Array<[Cell; WAYS as usize], { SETS as usize }, MMAPABLE> = Array::new();
+
+/// One set of them.
+#[derive(Clone, Copy)]
+struct Eight(*mut Cell);
+
+impl Eight {
     #[inline(always)]
-    fn tat(&mut self, key: &CellKey) -> u64 {
-        match LIMITS.get_ptr_mut(key) {
-            Some(cell) => {
-                self.cell = cell;
-                // SAFETY: the map gave the pointer; an aligned word is read whole.
-                unsafe { core::ptr::read_volatile(cell) }
-            }
-            None => {
-                self.cell = core::ptr::null_mut();
-                0
-            }
-        }
+    fn cell(self, way: u32) -> *mut Cell {
+        let way = masked!(way, 7);
+        // SAFETY: the index is masked to the set.
+        unsafe { self.0.add(way) }
+    }
+}
+
+impl Set for Eight {
+    #[inline(always)]
+    fn tag(&self, way: u32) -> u64 {
+        // SAFETY: the map gave the pointer; an aligned word is read whole.
+        unsafe { core::ptr::read_volatile(&raw const (*self.cell(way)).tag) }
     }
 
     #[inline(always)]
-    fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool {
-        if self.cell.is_null() {
-            return LIMITS.insert(key, new, NOEXIST).is_ok();
+    fn tat(&self, way: u32) -> u64 {
+        // SAFETY: as above.
+        unsafe { core::ptr::read_volatile(&raw const (*self.cell(way)).tat) }
+    }
+
+    #[inline(always)]
+    fn rolled(&self, counter: u32) -> u32 {
+        rolled(counter)
+    }
+}
+
+/// The limiter cells, and the one last asked for.
+struct Cached {
+    set: Option<Eight>,
+    tag: u64,
+    place: Place,
+}
+
+impl Cached {
+    #[inline(always)]
+    const fn new() -> Self {
+        Self { set: None, tag: 0, place: Place { way: 0, found: false } }
+    }
+}
+
+impl Cells for Cached {
+    #[inline(always)]
+    fn tat(&mut self, key: &CellKey) -> u64 {
+        let seed = SITE.get(0).map_or(0, |site| site.seed);
+        self.tag = table::tag(key, seed);
+        self.set = LIMITS.get_ptr_mut(table::set(self.tag)).map(|set| Eight(set.cast()));
+        let Some(set) = self.set else { return 0 };
+        self.place = table::find(&set, self.tag);
+        if self.place.found { set.tat(self.place.way) } else { 0 }
+    }
+
+    #[inline(always)]
+    fn tat_now(&mut self, _: &CellKey) -> u64 {
+        self.set.map_or(0, |set| set.tat(self.place.way))
+    }
+
+    #[inline(always)]
+    fn swap(&mut self, _: &CellKey, old: u64, new: u64) -> bool {
+        let Some(set) = self.set else { return true };
+        let cell = set.cell(self.place.way);
+        if self.place.found {
+            // SAFETY: the map gave the pointer. A cell that has given way meanwhile takes this time for its own: that of one packet.
+            return unsafe { atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(&raw mut (*cell).tat, old, new).1 };
         }
-        // SAFETY: the map gave the pointer in `tat`; a cell that is evicted meanwhile stays readable until the program
-        // ends (RCU), and a write to it is lost, as if the cell had been evicted a moment later.
-        unsafe { atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(self.cell, old, new).1 }
+        let before = set.tag(self.place.way);
+        // SAFETY: as above; who takes the cell over writes its time, and until then it has one that has passed, or nearly. Who
+        // comes second goes uncounted, once.
+        unsafe {
+            if atomic_cxchg::<u64, { Relaxed }, { Relaxed }>(&raw mut (*cell).tag, before, self.tag).1 {
+                core::ptr::write_volatile(&raw mut (*cell).tat, new);
+            }
+        }
+        true
     }
 
     #[inline(always)]
@@ -61,7 +128,7 @@ impl Cells for Table {
 #[inline(never)]
 pub(crate) extern "C" fn tg_is_over(named: u64, value: u64, now: u64, tolerance: u64) -> u64 {
     let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
-    gcra::is_over(Table { cell: core::ptr::null_mut() }.tat(&key), now, tolerance) as u64
+    gcra::is_over(Cached::new().tat(&key), now, tolerance) as u64
 }
 
 /// Takes one from a cell.
@@ -69,7 +136,7 @@ pub(crate) extern "C" fn tg_is_over(named: u64, value: u64, now: u64, tolerance:
 #[inline(never)]
 pub(crate) extern "C" fn tg_take(named: u64, value: u64, now: u64, interval: u64, tolerance: u64) -> u64 {
     let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
-    env::take(&mut Table { cell: core::ptr::null_mut() }, &key, now, interval, tolerance) as u64
+    env::take(&mut Cached::new(), &key, now, interval, tolerance) as u64
 }
 
 /// Whether a cell is asked for the first time within `interval` nanoseconds, by a clock of its own reading.

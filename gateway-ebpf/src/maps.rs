@@ -7,10 +7,9 @@ use aya_ebpf::{
 };
 use gateway_common::{
     addr::Addr,
-    call::{Call, Digest},
+    call::{Call, Digest, PLACES},
     counters::COUNTERS,
     judged::Judged,
-    limit::CellKey,
     policy::image::CELLS,
     site::{HINTS, Site},
 };
@@ -18,7 +17,7 @@ use gateway_common::{
 use crate::window::Scratch;
 
 /// BPF_F_MMAPABLE: user space writes an image through memory, 20 MB in 3 ms instead of 550 ms.
-const MMAPABLE: usize = 1024;
+pub(crate) const MMAPABLE: usize = 1024;
 
 /// A policy image, 32 MiB: one element, so that one lookup gives a pointer to all of it, which is cheap to index and can
 /// be handed to an exported function.
@@ -35,19 +34,25 @@ type Cells = [u64; CELLS as usize];
 #[btf_map]
 pub(crate) static POLICY: ArrayOfMaps<Array<Cells, 1, MMAPABLE>, 1> = ArrayOfMaps::new();
 
-/// Limiter cells: 262,144 of about 90 octets, 23 MB. Least recently used ones go first; a cell whose time has passed
-/// equals an absent one.
-#[btf_map]
-pub(crate) static LIMITS: LruHashMap<CellKey, u64, 262_144> = LruHashMap::new();
-
 /// Calls of trunk, lan and known sources by the digest of their Call-ID: 32,768 of about 190 octets, 6 MB. The one that was
 /// touched longest ago goes first; a call holds four hours, so only more than that at once forget one that goes on.
 #[btf_map]
 pub(crate) static CALLS: LruHashMap<Digest, Call, 32_768> = LruHashMap::new();
 
-/// The same for sources that nobody knows, who can fill it.
+/// A place for a call of a source that nobody knows.
+#[repr(C)]
+pub(crate) struct Place {
+    /// Not 0 while a CPU writes here.
+    pub(crate) writing: u64,
+    /// The digest of its Call-ID, 0 for none.
+    pub(crate) id: Digest,
+    pub(crate) call: Call,
+}
+
+/// Calls of sources that nobody knows, each in the place that its Call-ID names, 4 MB: what has the same place is forgotten. A hash
+/// that evicts is several times as dear, for calls that a flood pushes out either way.
 #[btf_map]
-pub(crate) static CALLS_OTHER: LruHashMap<Digest, Call, 32_768> = LruHashMap::new();
+pub(crate) static CALLS_OTHER: Array<Place, { PLACES as usize }, MMAPABLE> = Array::new();
 
 /// Until when sources are known, in boot time: 16,384. Only who has credentials of the PBX comes in, and nothing is evicted.
 #[btf_map]

@@ -184,6 +184,24 @@ fn a_call_that_is_refused_counts_for_no_window() {
 }
 
 #[test]
+fn where_a_limit_suspends_who_keeps_on_dialling_is_suspended() {
+    let limits = LIMITED.replace("\"50/1h\"", "\"6/300s\"");
+    let mut site = Site::new("enforce", false, &limits);
+    site.talks(1..=3);
+    for call in 4..=6 {
+        assert_eq!(site.calls(call), REFUSED, "{call}");
+    }
+    assert_eq!(site.calls(7), (Verdict::Drop, Reason::LineLimit), "the seventh in five minutes");
+    site.hears(1, TRUNK, "200", "BYE");
+    assert_eq!(site.calls(8), (Verdict::Drop, Reason::Suspended));
+    let mut patient = Site::new("enforce", false, &limits);
+    patient.talks(1..=3);
+    assert_eq!(patient.calls(4), REFUSED);
+    patient.hears(1, TRUNK, "200", "BYE");
+    assert_eq!(patient.calls(5), PASSES, "who tried once too often is not");
+}
+
+#[test]
 fn monitor_mode_counts_only_what_enforce_mode_would_let_through() {
     let mut site = Site::new("monitor", false, LIMITED);
     site.talks(1..=3);

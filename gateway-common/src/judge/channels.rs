@@ -17,8 +17,7 @@ use crate::{
     judged::Who,
     limit::CellKey,
     policy::image::{
-        AT_ONCE, FLOOR, FLOOR_LIMIT, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD, LIMITS, OVER_DROP, OVER_WARN,
-        SWITCHES,
+        AT_ONCE, FLOOR, FLOOR_LIMIT, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD, LIMITS, OVER_WARN, SWITCHES,
     },
 };
 
@@ -40,8 +39,8 @@ pub fn channel<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, 
     if !concerns(head, charge) {
         return 0;
     }
-    // It refuses and no more: who has hung up may call again, so there is nothing to suspend for.
-    let over = if head >> 56 == OVER_WARN { OVER_WARN } else { OVER_DROP } << 8;
+    // It refuses and no more, since who has hung up may call again; where the limit suspends, its windows count the attempt.
+    let over = head >> 56 << 8;
     let asked = Asked { base, head, profile, asker, take: false };
     let (own, site) = (at_once as u32, (at_once >> 32) as u32);
     if own != 0 {
@@ -135,7 +134,7 @@ pub(super) fn seize<E: Env>(env: &mut E) {
         let over = env.channels(id);
         if over != 0 {
             let reason = Reason::from_u8(over as u8).unwrap_or(Reason::LineLimit);
-            refused = if over >> 8 == OVER_DROP { stop(reason) } else { (Verdict::WouldDrop, reason) };
+            refused = if over >> 8 == OVER_WARN { (Verdict::WouldDrop, reason) } else { stop(reason) };
         }
     }
     if matches!(refused.0, Verdict::Pass) {

@@ -15,7 +15,7 @@ use crate::{
         Policy,
         image::{
             CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD,
-            LIMIT_INTERVAL, LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP,
+            LIMIT_INTERVAL, LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP, OVER_WARN,
             PROFILE_LIMITS, SWITCHES, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
         },
     },
@@ -275,7 +275,7 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, request: Charge) -> O
         // The reason acts in either mode for the sake of the floor; what a limit of the file suspends does not.
         return Some((Verdict::WouldDrop, reason));
     }
-    Some(if over >> 8 == OVER_DROP { stop(reason) } else { (Verdict::WouldDrop, reason) })
+    Some(if over >> 8 == OVER_WARN { (Verdict::WouldDrop, reason) } else { stop(reason) })
 }
 
 /// Which limit refuses, as [`limit`]: all are read first, and taken only if all agree; the allowance of an order is one of them.

@@ -2,6 +2,7 @@
 
 pub mod channels;
 pub mod gcra;
+pub mod table;
 pub mod window;
 
 use crate::policy::image::Key;

@@ -360,6 +360,10 @@ impl Cells for HostEnv<'_> {
         self.state.cells.get(key).copied().unwrap_or(0)
     }
 
+    fn tat_now(&mut self, key: &CellKey) -> u64 {
+        self.tat(key)
+    }
+
     fn swap(&mut self, key: &CellKey, old: u64, new: u64) -> bool {
         let same = self.tat(key) == old;
         if same {

@@ -2,23 +2,26 @@
 
 #![expect(unsafe_code, reason = "a record of the kernel's tables is read as its octets")]
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, os::fd::AsFd as _, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, MapData, MapError},
+    maps::{Array, HashMap, Map as AnyMap, MapData, MapError},
 };
 use gateway_common::{
     Class, Reason,
     addr::Addr,
-    call::{CALL, Call, State},
+    call::{CALL, Call, PLACES, State, place},
     judged::Who,
     site::{ARMED, HINTS, SPARED, Site, hint},
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use super::events::{Clocks, country};
+use super::{
+    events::{Clocks, country},
+    mapped::Mapped,
+};
 use crate::{
     daemon::{CallState, FromOutside, SiteState},
     policy::charged::{addr, address},
@@ -42,13 +45,10 @@ unsafe impl Pod for Learned {}
 pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
     let now = monotonic();
     let mut calls = Vec::new();
-    for table in tables(ebpf)? {
-        for entry in &table {
-            let (_, octets) = entry.context("cannot read the calls")?;
-            let call = Call::from_octets(&octets);
-            if call.is_up(now) {
-                calls.push(shown(&call, clocks));
-            }
+    for call in Calls::of(ebpf)?.all() {
+        let call = call?;
+        if call.is_up(now) {
+            calls.push(shown(&call, clocks));
         }
     }
     calls.sort_by_key(|call| call.since);
@@ -58,11 +58,8 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
 /// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
 pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
     let mut found = Vec::new();
-    for table in tables(ebpf)? {
-        for entry in &table {
-            let (_, octets) = entry.context("cannot read the calls")?;
-            found.extend(outside(&Call::from_octets(&octets), clocks));
-        }
+    for call in Calls::of(ebpf)?.all() {
+        found.extend(outside(&call?, clocks));
     }
     Ok(found)
 }
@@ -202,9 +199,52 @@ fn table<'a, K: Pod, V: Pod>(ebpf: &'a Ebpf, name: &str) -> Result<HashMap<&'a M
     Ok(map.try_into()?)
 }
 
-/// The tables of calls: of sources that the site vouches for, and of others.
-pub(super) fn tables(ebpf: &Ebpf) -> Result<[HashMap<&MapData, u64, [u8; CALL]>; 2]> {
-    Ok([table(ebpf, "CALLS")?, table(ebpf, "CALLS_OTHER")?])
+/// The tables of calls: of sources that the site vouches for, and of others, as they are now.
+pub(super) struct Calls<'a> {
+    own: HashMap<&'a MapData, u64, [u8; CALL]>,
+    others: Vec<u64>,
+}
+
+impl<'a> Calls<'a> {
+    /// Opens the one, and copies the other.
+    pub(super) fn of(ebpf: &'a Ebpf) -> Result<Self> {
+        let (name, octets) = OTHERS;
+        let Some(AnyMap::Array(others)) = ebpf.map(name) else { bail!("the BPF object has no map {name}") };
+        let others = Mapped::of(others.fd().as_fd(), octets).context("cannot read the calls")?.copy();
+        Ok(Self { own: table(ebpf, "CALLS")?, others })
+    }
+
+    /// Every call.
+    pub(super) fn all(&self) -> impl Iterator<Item = Result<Call>> {
+        let own = self
+            .own
+            .iter()
+            .map(|entry| entry.map(|(_, octets)| Call::from_octets(&octets)).context("cannot read the calls"));
+        own.chain(self.others.chunks_exact(PLACE).filter_map(|place| Some(Ok(in_place(place)?.1))))
+    }
+
+    /// The call with this Call-ID.
+    pub(super) fn get(&self, id: u64) -> Option<Call> {
+        if let Ok(octets) = self.own.get(&id, 0) {
+            return Some(Call::from_octets(&octets));
+        }
+        let place = self.others.chunks_exact(PLACE).nth(place(id) as usize)?;
+        in_place(place).filter(|(holder, _)| *holder == id).map(|(_, call)| call)
+    }
+}
+
+/// The calls of others, each in a place of its own, and octets of all: see `CALLS_OTHER` of the programs.
+pub(super) const OTHERS: (&str, usize) = ("CALLS_OTHER", PLACES as usize * PLACE * 8);
+/// Words of a place: whether somebody writes there, the Call-ID, the call.
+const PLACE: usize = 2 + CALL / 8;
+
+fn in_place(place: &[u64]) -> Option<(u64, Call)> {
+    let (id, words) = (*place.get(1)?, place.get(2..)?);
+    let mut octets = [0; CALL];
+    for (octet, value) in octets.iter_mut().zip(words.iter().flat_map(|word| word.to_ne_bytes())) {
+        *octet = value;
+    }
+    (id != 0).then(|| (id, Call::from_octets(&octets)))
 }
 
 /// The clock of the kernel's records, nanoseconds.

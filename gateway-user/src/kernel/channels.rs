@@ -5,33 +5,31 @@ use aya::{
     Ebpf,
     maps::{HashMap, MapData, MapError},
 };
-use gateway_common::{
-    call::CALL,
-    limit::{
-        CellKey, Table,
-        channels::{CHANNELS, Holders},
-    },
+use gateway_common::limit::{
+    CellKey, Table,
+    channels::{CHANNELS, Holders},
 };
 
 use super::{
-    calls,
+    calls::{self, Calls},
     cells::{octets_of, of_octets},
 };
 
 /// The map of lines, sources and networks.
-const OWN: &str = "CHANNELS";
+pub(super) const OWN: &str = "CHANNELS";
 /// The map of the site and of countries.
-const SHARED: &str = "CHANNELS_SHARED";
+pub(super) const SHARED: &str = "CHANNELS_SHARED";
 
 type Map<M> = HashMap<M, [u8; 16], [u8; 8 * CHANNELS]>;
 
 /// Every cell that was made, with how many of its calls are up.
 pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, u32)>> {
+    let calls = Calls::of(ebpf)?;
     let mut found = Vec::new();
     for name in [OWN, SHARED] {
         for key in map(ebpf, name)?.keys() {
             let key = of_octets(key.context("cannot list the channels of limits")?);
-            found.push((key, up(ebpf, &key)?));
+            found.push((key, up_of(ebpf, &calls, &key)?));
         }
     }
     Ok(found)
@@ -39,6 +37,10 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, u32)>> {
 
 /// How many calls of a cell are up.
 pub(super) fn up(ebpf: &Ebpf, key: &CellKey) -> Result<u32> {
+    up_of(ebpf, &Calls::of(ebpf)?, key)
+}
+
+fn up_of(ebpf: &Ebpf, calls: &Calls<'_>, key: &CellKey) -> Result<u32> {
     let octets = match map(ebpf, table(key))?.get(&octets_of(key), 0) {
         Ok(octets) => octets,
         Err(MapError::KeyNotFound) => return Ok(0),
@@ -48,13 +50,9 @@ pub(super) fn up(ebpf: &Ebpf, key: &CellKey) -> Result<u32> {
     for (holder, word) in holders.iter_mut().zip(octets.chunks_exact(8)) {
         *holder = word.try_into().map_or(0, u64::from_ne_bytes);
     }
-    let calls = calls::tables(ebpf)?;
     let now = calls::monotonic();
-    let is_up = |holder: &u64| {
-        let call = calls.iter().find_map(|table: &HashMap<&MapData, u64, [u8; CALL]>| table.get(holder, 0).ok());
-        call.is_some_and(|octets| gateway_common::call::Call::from_octets(&octets).is_up(now))
-    };
-    Ok(holders.iter().filter(|holder| **holder != 0 && is_up(holder)).count() as u32)
+    let is_up = |holder: &&u64| **holder != 0 && calls.get(**holder).is_some_and(|call| call.is_up(now));
+    Ok(holders.iter().filter(is_up).count() as u32)
 }
 
 /// Removes a cell; one that is away already is none that could not be removed.

@@ -1,8 +1,6 @@
 //! Putting a policy image in force: a new array, filled through memory, then one slot that points to it.
 
-#![expect(unsafe_code, reason = "an array of the kernel is filled through memory: 20 MB in 3 ms instead of 550 ms")]
-
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use aya::{
@@ -11,14 +9,14 @@ use aya::{
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use gateway_common::policy::image::CELLS;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use super::load::refused;
+use super::{
+    load::refused,
+    mapped::{MMAPABLE, Mapped},
+};
 
 /// Octets of an image.
 const OCTETS: usize = CELLS as usize * size_of::<u64>();
-/// linux/bpf.h, BPF_F_MMAPABLE.
-const MMAPABLE: u32 = 1 << 10;
 /// The slot that the program reads.
 const SLOT: u32 = 0;
 
@@ -43,7 +41,9 @@ impl Prepared {
         let image = aya_obj::Map::new_from_params(BPF_MAP_TYPE_ARRAY as u32, 4, OCTETS as u32, 1, MMAPABLE);
         let image = MapData::create(image, "policy", None)
             .map_err(|error| refused(error, format!("the kernel gives no {} MiB for a policy", OCTETS >> 20)))?;
-        fill(image.fd().as_fd(), cells).context("cannot write the policy into the kernel's memory")?;
+        let mut mapped =
+            Mapped::of(image.fd().as_fd(), OCTETS).context("cannot write the policy into the kernel's memory")?;
+        mapped.write(cells);
         Ok(Self(image))
     }
 
@@ -75,17 +75,4 @@ impl Slot {
     pub fn flip(&mut self, policy: &Prepared) -> Result<()> {
         self.0.set(SLOT, &policy.0, 0).context("the kernel does not take the policy")
     }
-}
-
-/// Copies `cells`, at most [`CELLS`], to the beginning of an array of that size.
-fn fill(array: BorrowedFd<'_>, cells: &[u64]) -> Result<()> {
-    // SAFETY: the kernel chooses the place, so no memory of this process is replaced.
-    let memory =
-        unsafe { mmap(std::ptr::null_mut(), OCTETS, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, array, 0) }?;
-    // SAFETY: the mapping has room for OCTETS octets, which the caller checked to be enough, it begins at a page, and
-    // nobody else knows of it.
-    unsafe { std::ptr::copy_nonoverlapping(cells.as_ptr(), memory.cast::<u64>(), cells.len()) };
-    // SAFETY: the mapping was made above, and nothing refers to it any more.
-    unsafe { munmap(memory, OCTETS) }?;
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod events;
 mod golden;
 mod image;
 mod load;
+mod mapped;
 mod measure;
 mod object;
 mod pin;

@@ -1,10 +1,12 @@
 //! Test runs: the filter judges frames that are handed to it, with a state and a clock of its own. What is attached is
 //! never run this way.
 
+use std::os::fd::AsFd as _;
+
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::{
     Ebpf, Pod,
-    maps::{Array, HashMap, PerCpuArray, PerCpuValues},
+    maps::{Array, HashMap, Map, PerCpuArray, PerCpuValues},
     programs::{TestRun as _, TestRunOptions, Xdp},
     util::nr_cpus,
 };
@@ -14,14 +16,21 @@ use gateway_common::{
     counters::COUNTERS,
     judge::Side,
     judged::{JUDGED, Judged},
+    limit::{
+        channels::CHANNELS,
+        table::{SETS, WAYS},
+    },
     site::{HINTS, Site},
 };
 
 use super::{
+    calls,
     cells::{BANS, CELL, SHARED, WINDOWS},
-    counters,
+    channels, counters,
     image::{Prepared, Slot},
-    load, object,
+    load,
+    mapped::Mapped,
+    object,
 };
 use crate::{config::Role, engine::Engine};
 
@@ -29,6 +38,8 @@ use crate::{config::Role, engine::Engine};
 const META: usize = 16;
 /// Shortest and longest frame: an Ethernet header, and one in front of the longest IP packet.
 const FRAME: std::ops::RangeInclusive<usize> = 14..=14 + 65_535;
+/// Octets of the limiter cells.
+const LIMITS: usize = (SETS * WAYS) as usize * 16;
 /// linux/bpf.h.
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
@@ -130,12 +141,16 @@ impl Probe {
         if !self.ran {
             return Ok(());
         }
-        self.empty::<[u8; 16], u64>("LIMITS")?;
+        for (name, octets) in [("LIMITS", LIMITS), calls::OTHERS] {
+            self.zero(name, octets)?;
+        }
         for name in [WINDOWS, SHARED, BANS] {
             self.empty::<[u8; 16], [u8; CELL]>(name)?;
         }
         self.empty::<u64, [u8; CALL]>("CALLS")?;
-        self.empty::<u64, [u8; CALL]>("CALLS_OTHER")?;
+        for name in [channels::OWN, channels::SHARED] {
+            self.empty::<[u8; 16], [u8; 8 * CHANNELS]>(name)?;
+        }
         self.empty::<u64, u64>("FAILED")?;
         self.empty::<u64, u64>("GIVEN")?;
         self.empty::<u64, u64>("PRESENT")?;
@@ -147,6 +162,13 @@ impl Probe {
         let mut counters: PerCpuArray<_, [u64; COUNTERS]> = map.try_into()?;
         counters.set(0, zero, 0).context("cannot empty the counters")?;
         self.ran = false;
+        Ok(())
+    }
+
+    /// Zeroes an array that can be mapped.
+    fn zero(&self, name: &str, octets: usize) -> Result<()> {
+        let Some(Map::Array(array)) = self.ebpf.map(name) else { bail!("the BPF object has no map {name}") };
+        Mapped::of(array.fd().as_fd(), octets).with_context(|| format!("cannot empty {name}"))?.zero();
         Ok(())
     }
 
