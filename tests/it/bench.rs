@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use gateway_common::judge::Side;
 use gateway_tests::{
     bench::{
-        frames::{Content, Vary, Wrap, for_nobody},
+        frames::{Content, FIRST, Vary, Wrap, for_nobody},
+        policies::Kind,
         rows,
         traffic::Generator,
     },
@@ -57,6 +58,9 @@ fn every_row_is_judged_as_it_is_called() {
         // Few prefixes, so that the test is quick; what a row is called after is among the first ones.
         let policy = gateway_tests::bench::policies::Policy { prefixes: row.policy.prefixes.min(50), ..row.policy };
         let mut engine = HostEngine::new(policy.compile().unwrap());
+        if policy.kind == Kind::Banned {
+            engine.ban(FIRST.into());
+        }
         let sample = for_nobody(&row.content, row.wrap, row.vary).unwrap();
         // A limit lets the first ones through.
         let last = (0..1000).map(|_| engine.judge(&sample.frame, Side::Wan, 1, 1)).last().unwrap();

@@ -14,7 +14,6 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use gateway_common::{Reason, Verdict, counters::by_reason, judge::Side};
 use gateway_user::{
-    config::Role,
     daemon::AttachMode,
     kernel::{Measured, Repeated, Told},
     policy::PolicyImage,
@@ -241,7 +240,7 @@ impl Bench {
             Some(image) => image,
             None => row.policy.compile()?,
         };
-        let mut filter = Measured::new(&image.cells, Role::Wan)?;
+        let mut filter = row.policy.load(&image)?;
         self.images.insert(row.policy, image);
         filter.attach(self.wire.taker, row.mode)?;
         let mut generator = Generator::new(&sample)?;
