@@ -1,5 +1,6 @@
 //! Measurements: `cargo xtask bench`. Frames at line rate through a veth pair, and test runs of one frame.
 
+pub mod attack;
 pub mod count;
 pub mod frames;
 pub mod options;

@@ -121,7 +121,7 @@ impl Peer {
 
     fn kamailio(&self, file: &str, stage: &Stage, wire: &Wire) -> Result<(Running, tempfile::TempDir)> {
         let database = tempfile::tempdir().context("cannot make a temporary directory")?;
-        let rows: String = self.prefixes().into_iter().map(|prefix| prefix + ":1\n").collect();
+        let rows: String = prefixes(self.prefixes).into_iter().map(|prefix| prefix + ":1\n").collect();
         fs::write(database.path().join("mtree"), format!("tprefix(string) tvalue(string)\n{rows}"))?;
         fs::write(database.path().join("version"), "table_name(string) table_version(int)\nmtree:1\n")?;
         let at = SocketAddr::from((CALLED, 5060));
@@ -137,24 +137,7 @@ impl Peer {
 
     /// A file of `tests/peers`, filled in.
     fn configuration(&self, file: &str, wire: &Wire) -> Result<String> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let prefixes = self.prefixes();
-        let elements: Vec<String> = prefixes.iter().map(|prefix| element(prefix)).collect();
-        let line = |line: &str| {
-            if line.contains("PREFIX") {
-                return prefixes.iter().map(|prefix| line.replace("PREFIX", prefix) + "\n").collect();
-            }
-            line.replace("ELEMENTS", &elements.join(", ")) + "\n"
-        };
-        Ok(text.lines().map(line).collect::<String>().replace("DEVICE", &wire.name))
-    }
-
-    /// The prefixes, the one that is dialled in the middle.
-    fn prefixes(&self) -> Vec<String> {
-        let mut prefixes: Vec<String> = (0..self.prefixes).map(prefix).collect();
-        prefixes.rotate_right(self.prefixes as usize / 2);
-        prefixes
+        filled(file, self.prefixes, &wire.name)
     }
 
     /// Sends so many frames first that every source has used up its burst.
@@ -182,6 +165,28 @@ impl Peer {
         }
         Ok(())
     }
+}
+
+/// A file of `tests/peers` for so many prefixes at this interface.
+pub(super) fn filled(file: &str, count: u32, device: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let prefixes = prefixes(count);
+    let elements: Vec<String> = prefixes.iter().map(|prefix| element(prefix)).collect();
+    let line = |line: &str| {
+        if line.contains("PREFIX") {
+            return prefixes.iter().map(|prefix| line.replace("PREFIX", prefix) + "\n").collect();
+        }
+        line.replace("ELEMENTS", &elements.join(", ")) + "\n"
+    };
+    Ok(text.lines().map(line).collect::<String>().replace("DEVICE", device))
+}
+
+/// So many prefixes, the one that is dialled in the middle.
+fn prefixes(count: u32) -> Vec<String> {
+    let mut prefixes: Vec<String> = (0..count).map(prefix).collect();
+    prefixes.rotate_right(count as usize / 2);
+    prefixes
 }
 
 /// The octets of a number behind the plus, as nftables writes them.
@@ -216,11 +221,16 @@ impl Drop for Started {
 /// # Errors
 /// Where the kernel does not tell.
 pub fn arrived() -> Result<u64> {
+    datagrams(&["InDatagrams", "NoPorts"])
+}
+
+/// The sum of these counters of UDP (RFC 4113, and Linux's own) in the calling thread's namespace.
+pub(super) fn datagrams(wanted: &[&str]) -> Result<u64> {
     let text = fs::read_to_string("/proc/thread-self/net/snmp").context("cannot read the counters of UDP")?;
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
     let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let counters = names.split(' ').zip(values.split(' ').map(|value| value.parse::<u64>().unwrap_or(0)));
-    Ok(counters.filter(|(name, _)| ["InDatagrams", "NoPorts"].contains(name)).map(|(_, value)| value).sum())
+    Ok(counters.filter(|(name, _)| wanted.contains(name)).map(|(_, value)| value).sum())
 }
 
 /// Sends more than a server can take, and returns how many datagrams a second it read.
@@ -237,7 +247,7 @@ pub fn flood(generator: &mut Generator, wire: &Wire) -> Result<f64> {
 }
 
 /// Runs a program inside the calling thread's namespace; an error says what the program said.
-fn run(program: &str, arguments: &[&str], input: &str) -> Result<()> {
+pub(super) fn run(program: &str, arguments: &[&str], input: &str) -> Result<()> {
     let path = find_program(program).with_context(|| format!("{program} is not installed"))?;
     let mut command = Command::new(path);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

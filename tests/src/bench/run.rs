@@ -21,8 +21,9 @@ use gateway_user::{
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{
-    Options,
+    Options, attack,
     frames::{CALLED, Content, Vary, Wrap, for_nobody},
+    options::Table,
     peers::{self, Peer},
     plot,
     policies::Policy,
@@ -66,18 +67,25 @@ pub fn main(options: &Options) -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<()> {
-    let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    let rows: Vec<Row> = rows::all().into_iter().filter(|row| wanted(&row.name)).collect();
-    let peers: Vec<Peer> = peers::all().into_iter().filter(|peer| options.peers && wanted(peer.name)).collect();
-    let tables = wanted(tables::NAME);
-    ensure!(!(rows.is_empty() && peers.is_empty()) || tables, "no row has that in its name: `--list` prints them all");
+    let packets = |name: &str| options.wants(Table::Packets, name);
+    let rows: Vec<Row> = rows::all().into_iter().filter(|row| packets(&row.name)).collect();
+    let peers: Vec<Peer> = peers::all().into_iter().filter(|peer| options.peers && packets(peer.name)).collect();
+    let tables = options.wants(Table::Policy, tables::NAME);
+    let mut attacks = attack::rows();
+    attacks.retain(|row| options.wants(row.table, row.name));
+    ensure!(
+        !(rows.is_empty() && peers.is_empty() && attacks.is_empty()) || tables,
+        "no row has that in its name: `--list` prints them all"
+    );
     if options.list {
         let names = rows.iter().map(|row| row.name.as_str()).chain(peers.iter().map(|peer| peer.name));
-        for name in names.chain(tables.then_some(tables::NAME)) {
+        let others = tables.then_some(tables::NAME).into_iter().chain(attacks.iter().map(|row| row.name));
+        for name in names.chain(others) {
             println!("{name}");
         }
         return Ok(());
     }
+    attacked(&attacks, options)?;
     // Before the network of the rows is entered: it starts a daemon in one of its own.
     if tables {
         let figures = tables::measure(if options.quick { QUICK_TABLES } else { FULL_TABLES })
@@ -131,6 +139,27 @@ fn measure(options: &Options) -> Result<()> {
         }
     }
     options.plots.as_ref().map_or(Ok(()), |folder| plot::write(folder, &results))
+}
+
+/// Measures what an attack leaves of a site, each row at one of its own.
+fn attacked(rows: &[attack::Row], options: &Options) -> Result<()> {
+    let mut table = None;
+    for row in rows {
+        if table.replace(row.table) != Some(row.table) && !options.json {
+            println!("{}", attack::head(row.table, options.markdown));
+        }
+        if let Some(program) = row.missing() {
+            eprintln!("SKIPPED: {}: {program} is not installed: run `cargo xtask setup --peers`", row.name);
+            continue;
+        }
+        let measured = row.measure(options.cpu).with_context(|| format!("row {:?}", row.name))?;
+        match options {
+            Options { json: true, .. } => println!("{}", serde_json::to_string(&measured)?),
+            Options { markdown: true, .. } => println!("{}", measured.markdown()),
+            _ => println!("{measured}"),
+        }
+    }
+    Ok(())
 }
 
 fn show(result: &report::Result, options: &Options) -> Result<()> {
