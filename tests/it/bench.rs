@@ -7,6 +7,7 @@ use gateway_common::judge::Side;
 use gateway_tests::{
     bench::{
         frames::{Content, FIRST, Vary, Wrap, for_nobody},
+        memory,
         policies::Kind,
         rows,
         traffic::Generator,
@@ -66,4 +67,16 @@ fn every_row_is_judged_as_it_is_called() {
         let last = (0..1000).map(|_| engine.judge(&sample.frame, Side::Wan, 1, 1)).last().unwrap();
         assert_eq!(last.reason(), row.reason, "{}", row.name);
     }
+}
+
+#[test]
+fn the_loaded_filter_keeps_to_its_memory_whatever_its_policy() {
+    if !require_kernel("the_loaded_filter_keeps_to_its_memory_whatever_its_policy") {
+        return;
+    }
+    let [few, many] = memory::ROWS.map(|(row, prefixes)| memory::measure(row, prefixes).unwrap());
+    assert_eq!(few.parts, many.parts);
+    assert!(few.parts["POLICY[0]"] >= 32 << 20 && few.parts["LIMITS"] > 0 && few.parts["programs"] > 0, "{few}");
+    let most = memory::MOST + few.cpus as u64 * memory::MOST_A_CPU;
+    assert!(few.total <= most, "{few}; at most {most} octets");
 }

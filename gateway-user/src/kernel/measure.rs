@@ -19,7 +19,7 @@ use super::{
     calls, cells, counters,
     events::Events,
     image::{self, Slot},
-    load, object,
+    load, memory, object,
 };
 use crate::{config::Role, daemon::AttachMode, policy::charged::addr};
 
@@ -83,6 +83,14 @@ impl Measured {
     /// Takes the events, to be read by whoever holds them.
     pub fn events(&mut self) -> Result<Told> {
         Events::open(&mut self.ebpf).map(Told)
+    }
+
+    /// Octets of the kernel's memory: of each map, of the policy in force, and of the programs of both roles.
+    pub fn memory(&mut self) -> Result<Vec<(String, u64)>> {
+        for role in [Role::Wan, Role::Lan] {
+            load::program(&mut self.ebpf, load::program_name(role, false))?;
+        }
+        memory::of(&self.ebpf)
     }
 
     /// Bans a source for good, as going over a limit does.

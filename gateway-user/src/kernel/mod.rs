@@ -10,6 +10,7 @@ mod golden;
 mod image;
 mod load;
 mod measure;
+mod memory;
 mod object;
 mod pin;
 mod probe;

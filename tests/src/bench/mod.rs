@@ -3,6 +3,7 @@
 pub mod attack;
 pub mod count;
 pub mod frames;
+pub mod memory;
 pub mod options;
 pub mod peers;
 pub mod plot;

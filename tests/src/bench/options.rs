@@ -58,6 +58,8 @@ pub enum Table {
     Packets,
     /// A million prefixes, from a file into the kernel.
     Policy,
+    /// What the loaded filter takes of the kernel's memory.
+    Memory,
     /// Calls that a PBX behind the gateway completes while it is attacked: two minutes; Kamailio, sipp, nftables.
     Pbx,
     /// The delay of voice through the gateway meanwhile: two minutes; the same programs.

@@ -23,6 +23,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use super::{
     Options, attack,
     frames::{CALLED, Content, Vary, Wrap, for_nobody},
+    memory,
     options::Table,
     peers::{self, Peer},
     plot,
@@ -71,19 +72,28 @@ fn measure(options: &Options) -> Result<()> {
     let rows: Vec<Row> = rows::all().into_iter().filter(|row| packets(&row.name)).collect();
     let peers: Vec<Peer> = peers::all().into_iter().filter(|peer| options.peers && packets(peer.name)).collect();
     let tables = options.wants(Table::Policy, tables::NAME);
+    let memory: Vec<_> = memory::ROWS.into_iter().filter(|(name, _)| options.wants(Table::Memory, name)).collect();
     let mut attacks = attack::rows();
     attacks.retain(|row| options.wants(row.table, row.name));
     ensure!(
-        !(rows.is_empty() && peers.is_empty() && attacks.is_empty()) || tables,
+        !(rows.is_empty() && peers.is_empty() && attacks.is_empty() && memory.is_empty()) || tables,
         "no row has that in its name: `--list` prints them all"
     );
     if options.list {
         let names = rows.iter().map(|row| row.name.as_str()).chain(peers.iter().map(|peer| peer.name));
-        let others = tables.then_some(tables::NAME).into_iter().chain(attacks.iter().map(|row| row.name));
+        let others = tables.then_some(tables::NAME).into_iter();
+        let others = others.chain(memory.iter().map(|row| row.0)).chain(attacks.iter().map(|row| row.name));
         for name in names.chain(others) {
             println!("{name}");
         }
         return Ok(());
+    }
+    for (name, prefixes) in memory {
+        let figures = memory::measure(name, prefixes).with_context(|| format!("row {name:?}"))?;
+        match options {
+            Options { json: true, .. } => println!("{}", serde_json::to_string(&figures)?),
+            _ => println!("{figures}"),
+        }
     }
     attacked(&attacks, options)?;
     // Before the network of the rows is entered: it starts a daemon in one of its own.
