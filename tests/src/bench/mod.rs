@@ -12,6 +12,7 @@ pub mod report;
 pub mod rows;
 pub mod run;
 pub mod stage;
+mod suricata;
 pub mod tables;
 pub mod traffic;
 

@@ -141,7 +141,8 @@ fn measure(options: &Options) -> Result<()> {
         let wire = bench.stage.wire("peer", &[(CALLED.into(), 24)])?;
         for peer in peers {
             if let Some(program) = peer.missing() {
-                eprintln!("SKIPPED: {}: {program} is not installed: run `cargo xtask setup --peers`", peer.name);
+                let remedy = peer.remedy();
+                eprintln!("SKIPPED: {}: {program} is not installed: run `{remedy}`", peer.name);
                 continue;
             }
             let result = bench.peer(&peer, &wire).with_context(|| format!("row {:?}", peer.name))?;
@@ -241,7 +242,7 @@ impl Bench {
         let (mut live, mut bare) = (Runs::default(), Runs::default());
         let unknown = Runs::default();
         if peer.is_server() {
-            live.add(1e9 / peers::flood(&mut generator, wire)?);
+            live.add(1e9 / started.flood(&mut generator, wire)?);
         } else {
             let frames = enough(&mut generator, wire.sender)?;
             peer.exhaust(&mut generator, wire)?;
