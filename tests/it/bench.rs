@@ -6,13 +6,15 @@ use std::collections::HashSet;
 use gateway_common::judge::Side;
 use gateway_tests::{
     bench::{
+        attack,
         frames::{Content, FIRST, Vary, Wrap, for_nobody},
         memory,
         policies::Kind,
         rows,
         traffic::Generator,
     },
-    capability::require_kernel,
+    capability::{require_kernel, require_program},
+    peer::Kamailio,
 };
 use gateway_user::engine::host::HostEngine;
 
@@ -79,4 +81,19 @@ fn the_loaded_filter_keeps_to_its_memory_whatever_its_policy() {
     assert!(few.parts["POLICY[0]"] >= 32 << 20 && few.parts["LIMITS"] > 0 && few.parts["programs"] > 0, "{few}");
     let most = memory::MOST + few.cpus as u64 * memory::MOST_A_CPU;
     assert!(few.total <= most, "{few}; at most {most} octets");
+}
+
+#[test]
+fn voice_reaches_a_site_while_its_attack_is_stopped() {
+    let test = "voice_reaches_a_site_while_its_attack_is_stopped";
+    if !require_kernel(test) || require_program(test, Kamailio::find(), "cargo xtask setup").is_none() {
+        return;
+    }
+    let mut rows = attack::rows().into_iter();
+    let row = rows.find(|row| row.name == "voice, blocked INVITEs, Tollgate").unwrap();
+    // It fails by itself where the attack was not stopped.
+    let measured = row.measure(None).unwrap();
+    let attack::Outcome::Voice(voice) = measured.outcome else { panic!("{measured}") };
+    assert!(measured.rates.frames > 0.0 && measured.rates.to_pbx < measured.rates.frames, "{measured}");
+    assert!(voice.lost < voice.sent && voice.p50_us <= voice.p99_us && voice.p99_us <= voice.max_us, "{measured}");
 }
