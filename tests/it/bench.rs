@@ -6,11 +6,15 @@ use std::collections::HashSet;
 use gateway_common::judge::Side;
 use gateway_tests::{
     bench::{
-        frames::{Content, Vary, Wrap, for_nobody},
+        attack,
+        frames::{Content, FIRST, Vary, Wrap, for_nobody},
+        memory,
+        policies::Kind,
         rows,
         traffic::Generator,
     },
-    capability::require_kernel,
+    capability::{require_kernel, require_program},
+    peer::Kamailio,
 };
 use gateway_user::engine::host::HostEngine;
 
@@ -57,9 +61,39 @@ fn every_row_is_judged_as_it_is_called() {
         // Few prefixes, so that the test is quick; what a row is called after is among the first ones.
         let policy = gateway_tests::bench::policies::Policy { prefixes: row.policy.prefixes.min(50), ..row.policy };
         let mut engine = HostEngine::new(policy.compile().unwrap());
+        if policy.kind == Kind::Banned {
+            engine.ban(FIRST.into());
+        }
         let sample = for_nobody(&row.content, row.wrap, row.vary).unwrap();
         // A limit lets the first ones through.
         let last = (0..1000).map(|_| engine.judge(&sample.frame, Side::Wan, 1, 1)).last().unwrap();
         assert_eq!(last.reason(), row.reason, "{}", row.name);
     }
+}
+
+#[test]
+fn the_loaded_filter_keeps_to_its_memory_whatever_its_policy() {
+    if !require_kernel("the_loaded_filter_keeps_to_its_memory_whatever_its_policy") {
+        return;
+    }
+    let [few, many] = memory::ROWS.map(|(row, prefixes)| memory::measure(row, prefixes).unwrap());
+    assert_eq!(few.parts, many.parts);
+    assert!(few.parts["POLICY[0]"] >= 32 << 20 && few.parts["LIMITS"] > 0 && few.parts["programs"] > 0, "{few}");
+    let most = memory::MOST + few.cpus as u64 * memory::MOST_A_CPU;
+    assert!(few.total <= most, "{few}; at most {most} octets");
+}
+
+#[test]
+fn voice_reaches_a_site_while_its_attack_is_stopped() {
+    let test = "voice_reaches_a_site_while_its_attack_is_stopped";
+    if !require_kernel(test) || require_program(test, Kamailio::find(), "cargo xtask setup").is_none() {
+        return;
+    }
+    let mut rows = attack::rows().into_iter();
+    let row = rows.find(|row| row.name == "voice, blocked INVITEs, Tollgate").unwrap();
+    // It fails by itself where the attack was not stopped.
+    let measured = row.measure(None).unwrap();
+    let attack::Outcome::Voice(voice) = measured.outcome else { panic!("{measured}") };
+    assert!(measured.rates.frames > 0.0 && measured.rates.to_pbx < measured.rates.frames, "{measured}");
+    assert!(voice.lost < voice.sent && voice.p50_us <= voice.p99_us && voice.p99_us <= voice.max_us, "{measured}");
 }

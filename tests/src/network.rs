@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
 use crate::{
-    link::{self, End},
+    link::{self, End, Mac},
     netns::Namespace,
 };
 
@@ -44,6 +44,10 @@ const CALLER: Side = Side { host: "caller0", gateway: "wan0", ipv4: [192, 0, 2],
 const FLOODER: Side = Side { host: "flooder0", gateway: "wan1", ipv4: [203, 0, 113], ipv6: 2 };
 const PBX: Side = Side { host: "pbx0", gateway: "lan0", ipv4: [198, 51, 100], ipv6: 3 };
 
+/// Last octets of Ethernet addresses.
+const HOST_END: u8 = 0x10;
+const GATEWAY_END: u8 = 1;
+
 impl Side {
     const fn host_v4(self) -> Ipv4Addr {
         let [a, b, c] = self.ipv4;
@@ -63,25 +67,19 @@ impl Side {
         Ipv6Addr::new(0x2001, 0xdb8, self.ipv6, 0, 0, 0, 0, 1)
     }
 
+    /// Locally administered addresses that name the link and the end.
+    const fn mac(self, end: u8) -> Mac {
+        [2, 0, 0, 0, self.ipv6 as u8, end]
+    }
+
     /// Links the host with the gateway and makes the gateway its default route.
     fn connect(self, host: &Namespace, gateway: &Namespace, ipv6: bool) -> Result<()> {
         let families = if ipv6 { 2 } else { 1 };
-        // Locally administered addresses that name the link and the end.
         let near = [(IpAddr::V4(self.host_v4()), 24), (IpAddr::V6(self.host_v6()), 64)];
         let far = [(IpAddr::V4(self.gateway_v4()), 24), (IpAddr::V6(self.gateway_v6()), 64)];
         link::veth(
-            End {
-                namespace: host,
-                name: self.host,
-                mac: [2, 0, 0, 0, self.ipv6 as u8, 0x10],
-                addresses: &near[..families],
-            },
-            End {
-                namespace: gateway,
-                name: self.gateway,
-                mac: [2, 0, 0, 0, self.ipv6 as u8, 1],
-                addresses: &far[..families],
-            },
+            End { namespace: host, name: self.host, mac: self.mac(HOST_END), addresses: &near[..families] },
+            End { namespace: gateway, name: self.gateway, mac: self.mac(GATEWAY_END), addresses: &far[..families] },
         )?;
         far[..families].iter().try_for_each(|&(address, _)| link::default_route(host, address))
     }
@@ -119,6 +117,8 @@ impl Network {
     pub const WAN_CALLER: &str = CALLER.gateway;
     /// The gateway's interface towards the flooder.
     pub const WAN_FLOODER: &str = FLOODER.gateway;
+    /// Its Ethernet address.
+    pub const WAN_FLOODER_MAC: Mac = FLOODER.mac(GATEWAY_END);
     /// The gateway's interface towards the PBX.
     pub const LAN: &str = PBX.gateway;
 

@@ -14,7 +14,7 @@ const OBJECT: &str = "TOLLGATE_EBPF_OBJECT";
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// Arguments of the measurements (`--quick --peers --json --filter NAME --help`), and `--object FILE` to measure another
+    /// Arguments of the measurements (`--quick --peers --json --only TABLE --filter NAME --help`), and `--object FILE` to measure another
     /// BPF object than the committed one.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,

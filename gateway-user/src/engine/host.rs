@@ -1,6 +1,6 @@
 //! The engine in this process: the same decisions as the kernel's, over slices.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use gateway_common::{
     Reason, Verdict,
@@ -24,7 +24,7 @@ use gateway_common::{
 };
 
 use super::Engine;
-use crate::policy::PolicyImage;
+use crate::policy::{PolicyImage, charged::addr};
 
 /// Decides by a policy image, and keeps its state from frame to frame.
 pub struct HostEngine {
@@ -74,6 +74,13 @@ impl HostEngine {
             *holder = u64::MAX - u64::from(nth);
             self.state.calls[0].insert(*holder, Call { until: u64::MAX, ..Call::default() });
         }
+    }
+
+    /// Bans a source for good, as going over a limit does.
+    pub fn ban(&mut self, source: IpAddr) {
+        let ring = Ring { admitted: 1, until: u64::MAX, ..Ring::FRESH };
+        self.set_ring(CellKey::of_ban(addr(source).source()), &ring);
+        self.state.site.bans = 1;
     }
 
     /// The cells that remember their calls, of those that were asked to.

@@ -121,9 +121,20 @@ pub(super) fn begin(ebpf: &mut Ebpf) -> Result<()> {
         .context("the kernel gives no chance")?;
     site.seed = u64::from_ne_bytes(octets) | 1;
     site.spared = monotonic().saturating_add(SPARED);
+    learn(ebpf, site).context("cannot key the table of calls")
+}
+
+fn learn(ebpf: &mut Ebpf, site: Site) -> Result<()> {
     let map = ebpf.map_mut("SITE").ok_or_else(|| anyhow!("the BPF object has no map SITE"))?;
     let mut map: Array<_, Learned> = map.try_into()?;
-    map.set(0, Learned(site), 0).context("cannot key the table of calls")
+    map.set(0, Learned(site), 0).context("cannot write what was learned of the site")
+}
+
+/// Notes that some source was banned: until then nobody is looked for among the bans.
+pub(super) fn note_ban(ebpf: &mut Ebpf) -> Result<()> {
+    let Learned(mut site) = learned(ebpf)?;
+    site.bans = 1;
+    learn(ebpf, site)
 }
 
 /// Sources that are known, and until when.

@@ -1,21 +1,27 @@
 //! Measurements: the filter as it is attached, with a state of its own and without pins.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf,
     programs::{TestRun as _, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
 };
-use gateway_common::counters::COUNTERS;
+use gateway_common::{
+    counters::COUNTERS,
+    limit::{CellKey, window::Ring},
+};
 
 use super::{
-    counters,
+    calls, cells, counters,
     events::Events,
     image::{self, Slot},
-    load, object,
+    load, memory, object,
 };
-use crate::{config::Role, daemon::AttachMode};
+use crate::{config::Role, daemon::AttachMode, policy::charged::addr};
 
 /// A loaded filter to be measured. It ends with this value, and so does its attachment.
 pub struct Measured {
@@ -77,6 +83,21 @@ impl Measured {
     /// Takes the events, to be read by whoever holds them.
     pub fn events(&mut self) -> Result<Told> {
         Events::open(&mut self.ebpf).map(Told)
+    }
+
+    /// Octets of the kernel's memory: of each map, of the policy in force, and of the programs of both roles.
+    pub fn memory(&mut self) -> Result<Vec<(String, u64)>> {
+        for role in [Role::Wan, Role::Lan] {
+            load::program(&mut self.ebpf, load::program_name(role, false))?;
+        }
+        memory::of(&self.ebpf)
+    }
+
+    /// Bans a source for good, as going over a limit does.
+    pub fn ban(&mut self, source: IpAddr) -> Result<()> {
+        let ring = Ring { admitted: 1, until: u64::MAX, ..Ring::FRESH };
+        cells::write(&mut self.ebpf, &CellKey::of_ban(addr(source).source()), Some(&ring))?;
+        calls::note_ban(&mut self.ebpf)
     }
 
     /// How many instructions the verifier walked through.

@@ -12,6 +12,7 @@ mod image;
 mod load;
 mod mapped;
 mod measure;
+mod memory;
 mod object;
 mod pin;
 mod probe;

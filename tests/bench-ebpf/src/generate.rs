@@ -8,6 +8,7 @@ use aya_ebpf::{
     Global,
     bindings::xdp_action::{XDP_ABORTED, XDP_TX},
     btf_maps::PerCpuArray,
+    helpers::generated::bpf_ktime_get_ns,
     macros::{btf_map, xdp},
     programs::XdpContext,
 };
@@ -40,6 +41,16 @@ static NUMBER_AGAIN_AT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static CALL_ID_AT: Global<u32> = Global::new(0);
 
+/// Nanoseconds from one frame to the next; 0 where frames come as fast as they go.
+#[unsafe(no_mangle)]
+static EVERY: Global<u32> = Global::new(0);
+/// Looks at the clock while a frame is not due: each takes 20 ns or more, so that they reach over 2 microseconds.
+const LOOKS: u32 = 100;
+
+/// When the next frame of this CPU is due.
+#[btf_map]
+static DUE: PerCpuArray<u64, 1> = PerCpuArray::new();
+
 /// How many frames this CPU has made.
 #[btf_map]
 static MADE: PerCpuArray<u32, 1> = PerCpuArray::new();
@@ -55,6 +66,7 @@ pub fn generate(ctx: XdpContext) -> u32 {
 
 #[inline(always)]
 fn vary(ctx: &XdpContext) -> Option<()> {
+    pace()?;
     let made = MADE.get_ptr_mut(0)?;
     // SAFETY: the map gave the pointer, and the value belongs to this CPU.
     let number = unsafe { *made };
@@ -87,6 +99,30 @@ fn vary(ctx: &XdpContext) -> Option<()> {
     if call_id_at != 0 {
         put(ctx, call_id_at, letters(number))?;
     }
+    Some(())
+}
+
+/// Waits until a frame is due. The next one is due so long after this one was; what is late is not made up for.
+#[inline(always)]
+fn pace() -> Option<()> {
+    let every = u64::from(EVERY.load());
+    if every == 0 {
+        return Some(());
+    }
+    let due = DUE.get_ptr_mut(0)?;
+    // SAFETY: the map gave the pointer, and the value belongs to this CPU.
+    let was = unsafe { *due };
+    let mut now = 0;
+    for _ in 0..LOOKS {
+        // SAFETY: the helper has no preconditions.
+        now = unsafe { bpf_ktime_get_ns() };
+        if now >= was {
+            break;
+        }
+    }
+    let from = if now > was + every { now } else { was };
+    // SAFETY: as above.
+    unsafe { *due = from + every };
     Some(())
 }
 

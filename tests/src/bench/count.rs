@@ -4,11 +4,7 @@
 //! the kernel around it executed. What the bare program takes is taken off.
 
 use anyhow::Result;
-use gateway_user::{
-    config::Role,
-    daemon::AttachMode,
-    kernel::{Measured, Repeated},
-};
+use gateway_user::{daemon::AttachMode, kernel::Repeated};
 
 use super::{
     frames::for_nobody,
@@ -43,7 +39,7 @@ pub fn count() -> Result<Vec<(String, i64)>> {
 
 /// Counts rows under one policy: to load a filter takes the verifier of an emulated machine seconds.
 fn count_under(policy: Policy, rows: Vec<Row>, counts: &mut Vec<(String, i64)>) -> Result<()> {
-    let mut filter = Measured::new(&policy.compile()?.cells, Role::Wan)?;
+    let mut filter = policy.load(&policy.compile()?)?;
     let mut seen = Vec::new();
     for row in rows {
         let frame = for_nobody(&row.content, row.wrap, row.vary)?.frame;

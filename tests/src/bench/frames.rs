@@ -110,7 +110,15 @@ pub struct Sample {
 /// # Errors
 /// Where what is to be varied is not in the frame.
 pub fn sample(content: &Content, wrap: Wrap, vary: Vary, mac: Mac) -> Result<Sample> {
-    let mut frame = build(content, wrap, mac)?;
+    sample_to(CALLED, content, wrap, vary, mac)
+}
+
+/// [`sample`], whose IPv4 packets go to this address.
+///
+/// # Errors
+/// As [`sample`].
+pub fn sample_to(called: Ipv4Addr, content: &Content, wrap: Wrap, vary: Vary, mac: Mac) -> Result<Sample> {
+    let mut frame = build(called, content, wrap, mac)?;
     let mut places = Places::default();
     if vary.sources > 1 {
         vary_source(&mut frame, wrap, &mut places)?;
@@ -145,7 +153,7 @@ fn vary_source(frame: &mut [u8], wrap: Wrap, places: &mut Places) -> Result<()> 
     Ok(())
 }
 
-fn build(content: &Content, wrap: Wrap, mac: Mac) -> Result<Vec<u8>> {
+fn build(called: Ipv4Addr, content: &Content, wrap: Wrap, mac: Mac) -> Result<Vec<u8>> {
     let (port, payload) = match content {
         Content::Invite(user) => (SIP, invite(user)),
         Content::Options => (SIP, options()),
@@ -154,7 +162,7 @@ fn build(content: &Content, wrap: Wrap, mac: Mac) -> Result<Vec<u8>> {
     };
     let (from, to): (IpAddr, IpAddr) = match wrap {
         Wrap::V6 => (FIRST_V6.into(), CALLED_V6.into()),
-        _ => (FIRST.into(), CALLED.into()),
+        _ => (FIRST.into(), called.into()),
     };
     let (from, to) = (SocketAddr::new(from, port), SocketAddr::new(to, port));
     let frame = match content {

@@ -1,4 +1,4 @@
-//! Other filters on the same frames: nftables, iptables, xdp-filter, Kamailio, each as `tests/peers` configures it.
+//! Other filters on the same frames: nftables, iptables, xdp-filter, Kamailio, Suricata, each as `tests/peers` configures it.
 
 use std::{
     fs,
@@ -16,6 +16,7 @@ use super::{
     frames::{self, CALLED, Content, Vary, Wrap},
     policies::prefix,
     stage::{Stage, TAKER, Wire},
+    suricata::{self, Suricata},
     traffic::Generator,
 };
 use crate::peer::{Kamailio, find_program, kamailio::Running};
@@ -42,6 +43,8 @@ enum Filter {
     PortByXdp,
     /// Kamailio with a file.
     Kamailio(&'static str),
+    /// Suricata, inline.
+    Suricata,
 }
 
 /// A peer with a task.
@@ -70,6 +73,8 @@ pub fn all() -> Vec<Peer> {
         peer("iptables raw, over the limit", Filter::Iptables("iptables-limit.rules"), 0),
         peer("Kamailio, pike", Filter::Kamailio("kamailio-pike.cfg"), 0),
         peer("Kamailio, 51 prefixes", Filter::Kamailio("kamailio-prefixes.cfg"), 51),
+        peer("Suricata inline, 51 prefixes", Filter::Suricata, 51),
+        Peer { sources: 1_000_000, ..peer("Suricata inline, 51 prefixes, 1,000,000 sources", Filter::Suricata, 51) },
     ]
 }
 
@@ -82,13 +87,24 @@ impl Peer {
             Filter::Iptables(_) => "iptables-restore",
             Filter::PortByXdp => "xdp-filter",
             Filter::Kamailio(_) => "kamailio",
+            Filter::Suricata => suricata::PROGRAM,
         };
         find_program(program).is_none().then_some(program)
     }
 
+    /// The command that installs it.
+    pub const fn remedy(&self) -> &'static str {
+        match self.filter {
+            Filter::Suricata => "apt-get install --no-install-recommends --target-release bookworm-backports suricata",
+            Filter::None | Filter::Nft(_) | Filter::Iptables(_) | Filter::PortByXdp | Filter::Kamailio(_) => {
+                "cargo xtask setup --peers"
+            }
+        }
+    }
+
     /// Whether packets arrive at a program, which another CPU runs: then there is a rate of its own, and none of the sender.
     pub const fn is_server(&self) -> bool {
-        matches!(self.filter, Filter::Kamailio(_))
+        matches!(self.filter, Filter::Kamailio(_) | Filter::Suricata)
     }
 
     /// The generator of its frames.
@@ -105,7 +121,7 @@ impl Peer {
     /// # Errors
     /// Where it cannot be started: with what it said.
     pub fn start(&self, stage: &Stage, wire: &Wire) -> Result<Started> {
-        let mut kamailio = None;
+        let (mut kamailio, mut suricata) = (None, None);
         match self.filter {
             Filter::None => {}
             Filter::Nft(file) => run("nft", &["-f", "-"], &self.configuration(file, wire)?)?,
@@ -115,13 +131,14 @@ impl Peer {
                 run("xdp-filter", &["port", "5060", "--mode", "dst", "--proto", "udp"], "")?;
             }
             Filter::Kamailio(file) => kamailio = Some(self.kamailio(file, stage, wire)?),
+            Filter::Suricata => suricata = Some(Suricata::start(stage, wire, self.prefixes)?),
         }
-        Ok(Started { filter: self.filter, device: wire.name.clone(), _kamailio: kamailio })
+        Ok(Started { filter: self.filter, device: wire.name.clone(), _kamailio: kamailio, suricata })
     }
 
     fn kamailio(&self, file: &str, stage: &Stage, wire: &Wire) -> Result<(Running, tempfile::TempDir)> {
         let database = tempfile::tempdir().context("cannot make a temporary directory")?;
-        let rows: String = self.prefixes().into_iter().map(|prefix| prefix + ":1\n").collect();
+        let rows: String = prefixes(self.prefixes).into_iter().map(|prefix| prefix + ":1\n").collect();
         fs::write(database.path().join("mtree"), format!("tprefix(string) tvalue(string)\n{rows}"))?;
         fs::write(database.path().join("version"), "table_name(string) table_version(int)\nmtree:1\n")?;
         let at = SocketAddr::from((CALLED, 5060));
@@ -137,24 +154,7 @@ impl Peer {
 
     /// A file of `tests/peers`, filled in.
     fn configuration(&self, file: &str, wire: &Wire) -> Result<String> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let prefixes = self.prefixes();
-        let elements: Vec<String> = prefixes.iter().map(|prefix| element(prefix)).collect();
-        let line = |line: &str| {
-            if line.contains("PREFIX") {
-                return prefixes.iter().map(|prefix| line.replace("PREFIX", prefix) + "\n").collect();
-            }
-            line.replace("ELEMENTS", &elements.join(", ")) + "\n"
-        };
-        Ok(text.lines().map(line).collect::<String>().replace("DEVICE", &wire.name))
-    }
-
-    /// The prefixes, the one that is dialled in the middle.
-    fn prefixes(&self) -> Vec<String> {
-        let mut prefixes: Vec<String> = (0..self.prefixes).map(prefix).collect();
-        prefixes.rotate_right(self.prefixes as usize / 2);
-        prefixes
+        filled(file, self.prefixes, &wire.name)
     }
 
     /// Sends so many frames first that every source has used up its burst.
@@ -173,7 +173,7 @@ impl Peer {
         let share = arrived as f64 / sent as f64;
         match self.filter {
             Filter::None => ensure!(share > 0.9, "{arrived} of {sent} frames arrived: it measures something else"),
-            Filter::Kamailio(_) => ensure!(arrived > 0, "no frame arrived"),
+            Filter::Kamailio(_) | Filter::Suricata => ensure!(arrived > 0, "no frame arrived"),
             // Many sources are let through their ten a second each.
             _ => ensure!(
                 share < if self.sources > 1 { 0.1 } else { 0.01 },
@@ -182,6 +182,28 @@ impl Peer {
         }
         Ok(())
     }
+}
+
+/// A file of `tests/peers` for so many prefixes at this interface.
+pub(super) fn filled(file: &str, count: u32, device: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let prefixes = prefixes(count);
+    let elements: Vec<String> = prefixes.iter().map(|prefix| element(prefix)).collect();
+    let line = |line: &str| {
+        if line.contains("PREFIX") {
+            return prefixes.iter().map(|prefix| line.replace("PREFIX", prefix) + "\n").collect();
+        }
+        line.replace("ELEMENTS", &elements.join(", ")) + "\n"
+    };
+    Ok(text.lines().map(line).collect::<String>().replace("DEVICE", device))
+}
+
+/// So many prefixes, the one that is dialled in the middle.
+fn prefixes(count: u32) -> Vec<String> {
+    let mut prefixes: Vec<String> = (0..count).map(prefix).collect();
+    prefixes.rotate_right(count as usize / 2);
+    prefixes
 }
 
 /// The octets of a number behind the plus, as nftables writes them.
@@ -195,12 +217,31 @@ pub struct Started {
     filter: Filter,
     device: String,
     _kamailio: Option<(Running, tempfile::TempDir)>,
+    suricata: Option<Suricata>,
+}
+
+impl Started {
+    /// Sends a server more than it can take, and returns how many frames a second it took.
+    ///
+    /// # Errors
+    /// Where the kernel refuses, or the server did something else with them.
+    pub fn flood(&self, generator: &mut Generator, wire: &Wire) -> Result<f64> {
+        if let Some(suricata) = &self.suricata {
+            return suricata.flood(generator, wire);
+        }
+        let (before, began) = (arrived()?, Instant::now());
+        while began.elapsed() < FLOOD {
+            generator.send(wire.sender, PART)?;
+            thread::yield_now();
+        }
+        Ok((arrived()? - before) as f64 / began.elapsed().as_secs_f64())
+    }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
         let ended = match self.filter {
-            Filter::None | Filter::Kamailio(_) => Ok(()),
+            Filter::None | Filter::Kamailio(_) | Filter::Suricata => Ok(()),
             Filter::Nft(_) => run("nft", &["flush", "ruleset"], ""),
             Filter::Iptables(_) => run("iptables", &["--table", "raw", "--flush"], ""),
             Filter::PortByXdp => run("xdp-filter", &["unload", &self.device], ""),
@@ -216,28 +257,20 @@ impl Drop for Started {
 /// # Errors
 /// Where the kernel does not tell.
 pub fn arrived() -> Result<u64> {
+    datagrams(&["InDatagrams", "NoPorts"])
+}
+
+/// The sum of these counters of UDP (RFC 4113, and Linux's own) in the calling thread's namespace.
+pub(super) fn datagrams(wanted: &[&str]) -> Result<u64> {
     let text = fs::read_to_string("/proc/thread-self/net/snmp").context("cannot read the counters of UDP")?;
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
     let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let counters = names.split(' ').zip(values.split(' ').map(|value| value.parse::<u64>().unwrap_or(0)));
-    Ok(counters.filter(|(name, _)| ["InDatagrams", "NoPorts"].contains(name)).map(|(_, value)| value).sum())
-}
-
-/// Sends more than a server can take, and returns how many datagrams a second it read.
-///
-/// # Errors
-/// Where the kernel refuses.
-pub fn flood(generator: &mut Generator, wire: &Wire) -> Result<f64> {
-    let (before, began) = (arrived()?, Instant::now());
-    while began.elapsed() < FLOOD {
-        generator.send(wire.sender, PART)?;
-        thread::yield_now();
-    }
-    Ok((arrived()? - before) as f64 / began.elapsed().as_secs_f64())
+    Ok(counters.filter(|(name, _)| wanted.contains(name)).map(|(_, value)| value).sum())
 }
 
 /// Runs a program inside the calling thread's namespace; an error says what the program said.
-fn run(program: &str, arguments: &[&str], input: &str) -> Result<()> {
+pub(super) fn run(program: &str, arguments: &[&str], input: &str) -> Result<()> {
     let path = find_program(program).with_context(|| format!("{program} is not installed"))?;
     let mut command = Command::new(path);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

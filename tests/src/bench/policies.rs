@@ -4,12 +4,10 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use anyhow::Result;
 use gateway_user::{
-    config::{self, ListWriter, Network},
-    daemon::{ActiveOrder, OrderRule},
+    config::{self, ListWriter, Role},
     digits::Digits,
-    orders::Scope,
+    kernel::Measured,
     policy::{self, PolicyImage},
-    what::What,
 };
 
 use super::frames::FIRST;
@@ -38,7 +36,7 @@ pub enum Kind {
     Ceiling,
     /// A limit of the profile: ten INVITEs a second from one source.
     Limit,
-    /// An order stops the first source.
+    /// The first source is banned, and the limit could ban others.
     Banned,
     /// The first source is the trunk, each of whose calls is told as an event.
     Trunk,
@@ -54,13 +52,14 @@ impl Policy {
         let ceiling =
             if self.kind == Kind::Ceiling { "" } else { "[ceiling]\nunproved = \"10000000/s\"\nburst = 1000000\n" };
         let (rate, burst) = if self.kind == Kind::Limit { ("10/s", 20) } else { ("10000000/s", 1_000_000) };
+        let over = if self.kind == Kind::Banned { "ban" } else { "drop" };
         let trunk =
             if self.kind == Kind::Trunk { format!("[trunk.itsp]\nsources = [\"{FIRST}\"]\n") } else { String::new() };
         let text = format!(
             "mode = \"{mode}\"\n[site]\nregion = \"JP\"\nextensions = \"2-5\"\n\
              [profile.default]\nblock = [\"SL\", \"CU\", \"+881\", \"+882\"]\nlimits = [\"caller\", \"register\"]\n\
              {ceiling}{trunk}\
-             [limit.caller]\nkey = \"source\"\nmethod = \"INVITE\"\nrate = \"{rate}\"\nburst = {burst}\n\
+             [limit.caller]\nkey = \"source\"\nmethod = \"INVITE\"\nrate = \"{rate}\"\nburst = {burst}\nover = \"{over}\"\n\
              [limit.register]\nkey = \"source\"\nmethod = \"REGISTER\"\nrate = \"5/s\"\nburst = 50\n"
         );
         let (mut config, _) = config::parse(&text, None, Path::new("."))?;
@@ -71,14 +70,20 @@ impl Policy {
         if let Some(profile) = config.profiles.first_mut() {
             profile.block_files.push(Arc::new(list.finish()));
         }
-        let orders = if self.kind == Kind::Banned { vec![ban()] } else { Vec::new() };
-        Ok(policy::compile(&config, &orders, &HashMap::new(), 1)?.0)
+        Ok(policy::compile(&config, &[], &HashMap::new(), 1)?.0)
     }
-}
 
-fn ban() -> ActiveOrder {
-    let source = Network { address: FIRST.into(), prefix_len: 32 };
-    ActiveOrder { number: 1, rule: OrderRule::Block, what: vec![What::Source(source)], scope: Scope::Site, max: None }
+    /// Loads the filter with this policy, of which `image` is the compiled form, and with what the kind says of the first source.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn load(self, image: &PolicyImage) -> Result<Measured> {
+        let mut filter = Measured::new(&image.cells, Role::Wan)?;
+        if self.kind == Kind::Banned {
+            filter.ban(FIRST.into())?;
+        }
+        Ok(filter)
+    }
 }
 
 /// The prefix of this number: +23276 and five digits, then as many digits behind the codes of large countries.

@@ -120,7 +120,7 @@ pub fn all() -> Vec<Row> {
         blocked("country-blocked, every digit escaped", &format!("+{}", escaped(&FORBIDDEN[1..]))),
         Row { bare: Bare::Pass, ..country("country-blocked, monitor mode").kind(Kind::Monitor) },
         country("country-blocked, generic mode").generic(),
-        Row { reason: Reason::Order, ..country("banned source").kind(Kind::Banned) },
+        Row { reason: Reason::Banned, ..country("banned source").kind(Kind::Banned) },
         deep("deep prefix of 50", FEW),
         deep("deep prefix of 50, as many numbers", FEW).vary(numbers(FEW)),
         deep("deep prefix of 10,000", SOME),

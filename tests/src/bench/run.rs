@@ -14,7 +14,6 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use gateway_common::{Reason, Verdict, counters::by_reason, judge::Side};
 use gateway_user::{
-    config::Role,
     daemon::AttachMode,
     kernel::{Measured, Repeated, Told},
     policy::PolicyImage,
@@ -22,8 +21,10 @@ use gateway_user::{
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{
-    Options,
+    Options, attack,
     frames::{CALLED, Content, Vary, Wrap, for_nobody},
+    memory,
+    options::Table,
     peers::{self, Peer},
     plot,
     policies::Policy,
@@ -67,18 +68,34 @@ pub fn main(options: &Options) -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<()> {
-    let wanted = |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    let rows: Vec<Row> = rows::all().into_iter().filter(|row| wanted(&row.name)).collect();
-    let peers: Vec<Peer> = peers::all().into_iter().filter(|peer| options.peers && wanted(peer.name)).collect();
-    let tables = wanted(tables::NAME);
-    ensure!(!(rows.is_empty() && peers.is_empty()) || tables, "no row has that in its name: `--list` prints them all");
+    let packets = |name: &str| options.wants(Table::Packets, name);
+    let rows: Vec<Row> = rows::all().into_iter().filter(|row| packets(&row.name)).collect();
+    let peers: Vec<Peer> = peers::all().into_iter().filter(|peer| options.peers && packets(peer.name)).collect();
+    let tables = options.wants(Table::Policy, tables::NAME);
+    let memory: Vec<_> = memory::ROWS.into_iter().filter(|(name, _)| options.wants(Table::Memory, name)).collect();
+    let mut attacks = attack::rows();
+    attacks.retain(|row| options.wants(row.table, row.name));
+    ensure!(
+        !(rows.is_empty() && peers.is_empty() && attacks.is_empty() && memory.is_empty()) || tables,
+        "no row has that in its name: `--list` prints them all"
+    );
     if options.list {
         let names = rows.iter().map(|row| row.name.as_str()).chain(peers.iter().map(|peer| peer.name));
-        for name in names.chain(tables.then_some(tables::NAME)) {
+        let others = tables.then_some(tables::NAME).into_iter();
+        let others = others.chain(memory.iter().map(|row| row.0)).chain(attacks.iter().map(|row| row.name));
+        for name in names.chain(others) {
             println!("{name}");
         }
         return Ok(());
     }
+    for (name, prefixes) in memory {
+        let figures = memory::measure(name, prefixes).with_context(|| format!("row {name:?}"))?;
+        match options {
+            Options { json: true, .. } => println!("{}", serde_json::to_string(&figures)?),
+            _ => println!("{figures}"),
+        }
+    }
+    attacked(&attacks, options)?;
     // Before the network of the rows is entered: it starts a daemon in one of its own.
     if tables {
         let figures = tables::measure(if options.quick { QUICK_TABLES } else { FULL_TABLES })
@@ -124,7 +141,8 @@ fn measure(options: &Options) -> Result<()> {
         let wire = bench.stage.wire("peer", &[(CALLED.into(), 24)])?;
         for peer in peers {
             if let Some(program) = peer.missing() {
-                eprintln!("SKIPPED: {}: {program} is not installed: run `cargo xtask setup --peers`", peer.name);
+                let remedy = peer.remedy();
+                eprintln!("SKIPPED: {}: {program} is not installed: run `{remedy}`", peer.name);
                 continue;
             }
             let result = bench.peer(&peer, &wire).with_context(|| format!("row {:?}", peer.name))?;
@@ -132,6 +150,27 @@ fn measure(options: &Options) -> Result<()> {
         }
     }
     options.plots.as_ref().map_or(Ok(()), |folder| plot::write(folder, &results))
+}
+
+/// Measures what an attack leaves of a site, each row at one of its own.
+fn attacked(rows: &[attack::Row], options: &Options) -> Result<()> {
+    let mut table = None;
+    for row in rows {
+        if table.replace(row.table) != Some(row.table) && !options.json {
+            println!("{}", attack::head(row.table, options.markdown));
+        }
+        if let Some(program) = row.missing() {
+            eprintln!("SKIPPED: {}: {program} is not installed: run `cargo xtask setup --peers`", row.name);
+            continue;
+        }
+        let measured = row.measure(options.cpu).with_context(|| format!("row {:?}", row.name))?;
+        match options {
+            Options { json: true, .. } => println!("{}", serde_json::to_string(&measured)?),
+            Options { markdown: true, .. } => println!("{}", measured.markdown()),
+            _ => println!("{measured}"),
+        }
+    }
+    Ok(())
 }
 
 fn show(result: &report::Result, options: &Options) -> Result<()> {
@@ -203,7 +242,7 @@ impl Bench {
         let (mut live, mut bare) = (Runs::default(), Runs::default());
         let unknown = Runs::default();
         if peer.is_server() {
-            live.add(1e9 / peers::flood(&mut generator, wire)?);
+            live.add(1e9 / started.flood(&mut generator, wire)?);
         } else {
             let frames = enough(&mut generator, wire.sender)?;
             peer.exhaust(&mut generator, wire)?;
@@ -241,7 +280,7 @@ impl Bench {
             Some(image) => image,
             None => row.policy.compile()?,
         };
-        let mut filter = Measured::new(&image.cells, Role::Wan)?;
+        let mut filter = row.policy.load(&image)?;
         self.images.insert(row.policy, image);
         filter.attach(self.wire.taker, row.mode)?;
         let mut generator = Generator::new(&sample)?;

@@ -19,7 +19,7 @@ pub const TAKER: link::Mac = [2, 0, 0, 0, 0xbe, 2];
 /// One that nobody has: what is passed to the stack ends at its door, and costs what it costs behind a bare program.
 pub const NOBODY: link::Mac = [2, 0, 0, 0, 0xbe, 0xff];
 /// The nice value that goes before all others, so that few runs are interrupted.
-const FOREMOST: i32 = -20;
+pub(super) const FOREMOST: i32 = -20;
 const SENDER: link::Mac = [2, 0, 0, 0, 0xbe, 1];
 
 /// A namespace that the calling thread is inside of.

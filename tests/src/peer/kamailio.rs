@@ -69,7 +69,7 @@ impl Kamailio {
         let output = fs::File::create(&log).context("cannot make Kamailio's log")?;
         let mut command = namespace.command(&self.program);
         command
-            .args(["-DD", "-E", "-m", "16", "-M", "4", "-f"])
+            .args(["-DD", "-E", "-m", "256", "-M", "8", "-f"])
             .arg(file)
             .arg("-w")
             .arg(directory.path())

@@ -98,6 +98,27 @@ pub struct Calls {
     pub every: Duration,
 }
 
+/// Calls that are placed at a rate, whatever becomes of them, until sipp is dropped.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// How each goes.
+    pub scenario: Scenario,
+    /// Where they are sent from.
+    pub from: SocketAddr,
+    /// Where they are sent to.
+    pub target: SocketAddr,
+    /// The Request-URI, without `;`.
+    pub uri: String,
+    /// Calls begun a second.
+    pub a_second: u32,
+}
+
+/// Calls that are open at once, at most: more than any load leaves open.
+const OPEN: &str = "100000";
+
+/// Octets that its sockets may hold unread: as much as Linux gives without being told to give more (`net.core.rmem_max`).
+const ROOM: &str = "212992";
+
 /// What sipp has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -153,6 +174,21 @@ impl Sipp {
         Self::start(command, directory)
     }
 
+    /// Places calls at a rate until it is dropped.
+    ///
+    /// # Errors
+    /// Where sipp cannot be started.
+    pub fn load(&self, namespace: &Namespace, load: &Load) -> Result<Running> {
+        let (mut command, directory) = self.prepare(namespace, load.scenario, load.from)?;
+        let list = directory.path().join("uris.csv");
+        fs::write(&list, format!("SEQUENTIAL\n{}\n", load.uri)).context("cannot write sipp's list of URIs")?;
+        command.arg("-inf").arg(list);
+        // Ten parts a second, so that calls are spread over it.
+        command.args(["-r", &load.a_second.div_ceil(10).to_string(), "-rp", "100", "-l", OPEN]);
+        command.arg(load.target.to_string());
+        Self::start(command, directory)
+    }
+
     /// Answers calls until it is dropped.
     ///
     /// # Errors
@@ -170,7 +206,7 @@ impl Sipp {
         let mut command = namespace.command(&self.program);
         command.arg("-sf").arg(file).args(["-i", &local.ip().to_string(), "-p", &local.port().to_string()]);
         // Without a bound of its own it asks for more descriptors than a process may have.
-        command.args(["-t", self.transport.option(), "-max_socket", "512"]);
+        command.args(["-t", self.transport.option(), "-max_socket", "512", "-buff_size", ROOM]);
         command.args(["-nostdin", "-trace_stat", "-fd", "1", "-stf"]).arg(directory.path().join("counts.csv"));
         command.current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(fs::File::create(directory.path().join("errors")).context("cannot make sipp's error file")?);
@@ -206,8 +242,21 @@ impl Running {
     /// # Errors
     /// Where it has written nothing yet.
     pub fn counts(&self) -> Result<Counts> {
+        Ok(self.counts_at()?.1)
+    }
+
+    /// The same, and when that was, in seconds since sipp began.
+    ///
+    /// # Errors
+    /// Where it has written nothing yet.
+    pub fn counts_at(&self) -> Result<(f64, Counts)> {
         let text = fs::read_to_string(self.directory.path().join("counts.csv")).context("cannot read sipp's counts")?;
         parse(&text).context("sipp's counts have another form than expected")
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until it listens, which it does before it writes its first counts.
@@ -238,18 +287,23 @@ impl Drop for Running {
     }
 }
 
-/// Reads the last line of sipp's statistics by the names in the first.
-fn parse(text: &str) -> Option<Counts> {
-    let mut lines = text.lines().filter(|line| !line.is_empty());
+/// Reads the last line of sipp's statistics by the names in the first: its time since the beginning, and its counts.
+fn parse(text: &str) -> Option<(f64, Counts)> {
+    // The line that is being written has no end yet.
+    let whole = text.rfind('\n').and_then(|end| text.get(..end))?;
+    let mut lines = whole.lines().filter(|line| !line.is_empty());
     let names = lines.next()?;
     let values: BTreeMap<_, _> = names.split(';').zip(lines.next_back()?.split(';')).collect();
     let number = |name: &str| values.get(name)?.parse::<u64>().ok();
-    Some(Counts {
+    // Date, time of day and seconds since 1970, with tabs between them.
+    let time = |name: &str| values.get(name)?.rsplit('\t').next()?.parse::<f64>().ok();
+    let counts = Counts {
         begun: number("TotalCallCreated")?,
         successful: number("SuccessfulCall(C)")?,
         failed: number("FailedCall(C)")?,
         retransmissions: number("Retransmissions(C)")?,
-    })
+    };
+    Some((time("CurrentTime")? - time("StartTime")?, counts))
 }
 
 #[cfg(test)]
@@ -258,13 +312,20 @@ mod tests {
 
     #[test]
     fn counts_are_read_by_name_from_the_last_line() {
-        let text = "A;TotalCallCreated;SuccessfulCall(C);FailedCall(C);Retransmissions(C);\nx;1;0;0;0;\nx;9;7;2;3;\n\n";
-        assert_eq!(parse(text), Some(Counts { begun: 9, successful: 7, failed: 2, retransmissions: 3 }));
+        let head = "StartTime;CurrentTime;TotalCallCreated;SuccessfulCall(C);FailedCall(C);Retransmissions(C);\n";
+        let line =
+            |at: &str, counts: &str| format!("2026-11-22\t12:00:00\t100.25;2026-11-22\t12:00:02\t{at};{counts};\n");
+        let text = [head, &line("101.25", "1;0;0;0"), &line("102.75", "9;7;2;3"), "\n"].concat();
+        let last = Some((2.5, Counts { begun: 9, successful: 7, failed: 2, retransmissions: 3 }));
+        assert_eq!(parse(&text), last);
+        // The end of a line that is being written.
+        assert_eq!(parse(&format!("{text}2026-11-22\t12:00:00\t100.25;2026")), last);
         for bad in [
             "",
             "A;B\n",
             "TotalCallCreated\n1\n",
-            "TotalCallCreated;SuccessfulCall(C);FailedCall(C);Retransmissions(C)\na;b;c;d\n",
+            "StartTime;CurrentTime;TotalCallCreated;SuccessfulCall(C);FailedCall(C);Retransmissions(C)\n1;2;a;b;c;d\n",
+            "TotalCallCreated;SuccessfulCall(C);FailedCall(C);Retransmissions(C)\n1;2;3;4\n",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }

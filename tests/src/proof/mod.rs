@@ -19,6 +19,7 @@ use anyhow::Result;
 pub use clock::{CLOCKS, Clock, Paced, WINDOWS, Windowed, Windows, pace, windows};
 pub use flood::{Defence, Dialled, Flood, Weathered, flood};
 pub use honest::{Behaved, Behaviour, behave};
+pub(crate) use policy::shipped;
 pub use rates::{Calls, Flow, Outcome, Rate, calls, rate};
 pub use tools::{Tool, Tried, tool};
 

@@ -4,7 +4,7 @@
 const SHIPPED: &str = include_str!("../../../gateway-user/policies/jp.toml");
 
 /// The shipped policy in enforce mode, attached to the interfaces of the demo network, with these further tables.
-pub(super) fn shipped(more: &str) -> String {
+pub(crate) fn shipped(more: &str) -> String {
     let text = SHIPPED
         .replacen("mode = \"monitor\"", "mode = \"enforce\"", 1)
         .replacen("[interface.eth0]", "[interface.wan1]\nrole = \"wan\"\n[interface.wan0]", 1)
