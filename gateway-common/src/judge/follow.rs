@@ -115,7 +115,9 @@ pub fn follow<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: 
         }
         return;
     }
-    if reason != Reason::SipOther as u8 {
+    // What monitor mode lets through makes a source known, or none would be left when the rule acts.
+    let watched = verdict == Verdict::WouldDrop as u8 && reason == Reason::OutsideRegistration as u8;
+    if reason != Reason::SipOther as u8 && !watched {
         return;
     }
     if method == Method::Register as u8 && matches!(arrival.side, Side::Wan) {

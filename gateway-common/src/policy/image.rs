@@ -72,6 +72,11 @@ pub const SHIELD: u64 = 1 << 38;
 /// Some limit bans, so that presence is proved and answers are looked at.
 pub const BANS: u64 = 1 << 39;
 
+/// Nobody registers from outside.
+pub const REGISTER_DENY: u64 = 1 << 41;
+/// Who is not known registers from outside only where the file names his source.
+pub const REGISTER_KNOWN: u64 = 1 << 42;
+
 /// Cells of a profile.
 pub const PROFILE_CELLS: u32 = 32;
 /// Start state of the profile's dial plan; the flags of the empty string above, as in [`DialCell`].
@@ -240,6 +245,7 @@ pub struct SourceEntry(pub u64);
 impl SourceEntry {
     const LEAF: u64 = 1 << 63;
     const WATCHED: u64 = 1 << 20;
+    const NAMED: u64 = 1 << 21;
 
     /// A leaf.
     #[inline(always)]
@@ -256,6 +262,17 @@ impl SourceEntry {
     #[inline(always)]
     pub const fn is_watched(self) -> bool {
         self.0 & Self::WATCHED != 0
+    }
+
+    /// The leaf of a source that a profile of the file names.
+    pub const fn named(self) -> Self {
+        Self(self.0 | Self::NAMED)
+    }
+
+    /// Whether a profile of the file names the source.
+    #[inline(always)]
+    pub const fn is_named(self) -> bool {
+        self.0 & Self::NAMED != 0
     }
 
     /// Whether this cell is a leaf.

@@ -94,6 +94,7 @@ impl Kind {
                 "own_numbers" => r#"own_numbers = ["+81312345678"]"#,
                 "time_zone" => r#"time_zone = "Asia/Tokyo""#,
                 "holidays" => r#"holidays = ["JP", "2026-12-29"]"#,
+                "outside_registration" => r#"outside_registration = "known""#,
             },
             Self::Profile => keys! {
                 "sources" => r#"sources = ["192.0.2.0/28"]"#,
@@ -189,10 +190,6 @@ impl Kind {
                 Later { name: "minutes", remedy: WINDOW },
                 Later { name: "monthly", remedy: WINDOW },
             ],
-            Self::Site => &[Later {
-                name: "outside_registration",
-                remedy: r#"use a limit with method = "REGISTER" for unproved sources, or remove it"#,
-            }],
             _ => &[],
         }
     }

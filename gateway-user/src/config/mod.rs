@@ -129,6 +129,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let (import_spans, imports): (Vec<_>, Vec<_>) = import::imports(report, &top, lists).into_iter().unzip();
     let profiles = profile::merge(&written, &site.region);
     check::limits(report, &written, &limits);
+    check::outside_registration(report, &site, &interfaces, &profiles);
     check::sources(report, &written, &trunks);
     check::profiles(report, &written, &profiles, &site.own_numbers);
     let config = Config {

@@ -118,6 +118,7 @@ fn site(it: &Site) -> Facts {
         ("region", Some(it.region.clone())),
         ("extensions", extensions),
         ("own_numbers", list(it.own_numbers.iter().map(|number| format!("+{number}")))),
+        ("outside_registration", Some(it.outside_registration.as_str().to_owned())),
     ]
 }
 

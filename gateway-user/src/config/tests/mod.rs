@@ -84,6 +84,7 @@ reject = 486
 region = "JP"
 extensions = "2-5"
 own_numbers = ["+81312345678"]
+outside_registration = "deny"
 time_zone = "Asia/Tokyo"
 holidays = ["JP", "2026-12-29"]
 
@@ -199,7 +200,13 @@ fn every_key_is_understood() {
     );
     assert_eq!(
         config.site,
-        Site { region: "JP".into(), extensions: Some((2, 5)), own_numbers: vec!["81312345678".into()] }
+        Site {
+            region: "JP".into(),
+            extensions: Some((2, 5)),
+            own_numbers: vec!["81312345678".into()],
+            outside_registration: OutsideRegistration::Deny,
+            outside_registration_at: Some("tollgate.toml:21".into()),
+        }
     );
     let second = Duration::from_secs(1);
     assert_eq!(config.emergency_unproved, Rate { count: 6, per: second * 20, burst: 4 });
@@ -413,4 +420,23 @@ over = "suspend"
     // Nothing but this: a limit by windows has no rate of its own.
     assert_eq!(told, [(5, "concurrent")]);
     assert!(found.iter().all(|p| p.message.contains("not supported by this version")));
+}
+
+#[test]
+fn who_is_to_be_known_must_be_able_to_become_so() {
+    let site = "[site]\nregion = \"JP\"\noutside_registration = \"known\"\n";
+    let home = "[profile.home]\nsources = [\"198.51.100.0/24\"]\n";
+    let lan = "[interface.eth0]\n[interface.eth1]\nrole = \"lan\"\n";
+    assert_eq!(warnings(&format!("{site}{home}{lan}")), [""; 0]);
+    assert_eq!(warnings(&format!("{site}{home}")), [""; 0], "interfaces may be named by `run --iface`");
+    let found = warnings(&format!("{site}{lan}"));
+    assert!(found[0].contains("tollgate.toml:3: a telephone outside that was away for a day"), "{found:?}");
+    let found = warnings(&format!("{site}{home}[interface.eth0]\n"));
+    assert!(found[0].contains("nobody outside is ever known"), "{found:?}");
+    let found = warnings(&format!("{site}{lan}[profile.all]\nsources = [\"0.0.0.0/0\"]\n"));
+    assert!(found[0].contains("everybody in 0.0.0.0/0 may register, since profile.all names it"), "{found:?}");
+    assert_eq!(found.len(), 1);
+    for word in ["allow", "deny"] {
+        assert_eq!(warnings(&format!("{}[interface.eth0]\n", site.replace("known", word))), [""; 0], "{word}");
+    }
 }
