@@ -4,7 +4,7 @@
 //! server to know its dialogs). So a re-INVITE is exempt only where the call it names was seen to be answered, and only
 //! for whom that call was admitted to.
 
-use crate::{addr::Addr, dialog::Dialog, sip::Method};
+use crate::{Reason, addr::Addr, dialog::Dialog, judged::Who, sip::Method};
 
 /// A keyed digest of a Call-ID, a tag or a user part; 0 where there is none.
 pub type Digest = u64;
@@ -175,6 +175,23 @@ impl Call {
     /// How far it is.
     pub const fn state(&self) -> State {
         State::from_u8(self.state)
+    }
+
+    /// Whether it is a registration: of all that is kept only that makes no call.
+    pub const fn registers(&self) -> bool {
+        self.reason == Reason::SipOther as u8 || self.reason == Reason::OutsideRegistration as u8
+    }
+
+    /// Whether it came from outside, of no trunk, with credentials that the PBX took. What refuses a registration has a To
+    /// tag (RFC 3261 section 8.2.6.2), which is kept; what takes one leaves the record without.
+    pub const fn has_shown_credentials(&self) -> bool {
+        let outside = self.who == Who::Known as u8 || self.who == Who::Unproved as u8;
+        let taken = match self.state() {
+            State::Ended => self.registers() && self.to_tag == 0,
+            State::Answered => !self.registers(),
+            State::Invited | State::Ringing | State::Challenged | State::Refused => false,
+        };
+        outside && taken && self.flags & CREDENTIALS != 0
     }
 
     /// What an INVITE between `src` and `dst` at `now` is to this call, whose Call-ID it has; one that was sent again is

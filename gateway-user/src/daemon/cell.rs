@@ -56,7 +56,7 @@ impl Site {
         place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
     }
 
-    fn name(number: u64) -> String {
+    pub(super) fn name(number: u64) -> String {
         let named = |code| format!("{} ({code})", numbering::country_name(code).unwrap_or("unnamed"));
         Self::code(number).map_or_else(|| "no country".to_owned(), named)
     }

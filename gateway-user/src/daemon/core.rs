@@ -21,7 +21,7 @@ use super::{
     former::{self, Former},
     held,
     known::Keeper,
-    listing, past,
+    listing, news, past,
     standing::Standing,
     used::{self, Used},
 };
@@ -93,6 +93,8 @@ pub struct Core {
     pub(super) standing: Standing,
     pub(super) used: Used,
     pub(super) keeper: Keeper,
+    /// What is new at the site.
+    pub(super) news: news::News,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -123,6 +125,8 @@ impl Core {
         let (gateway, applied) = (parts.start)(&holding(&config, now, &imported), &in_force)?;
         let journal = Journal::open(state_dir, config.journal, now, past::orders(&book));
         let notifier = Notifier::new(config.notify.clone());
+        let used = used::open(state_dir);
+        let news = news::open(state_dir, &used, now);
         let mut core = Self {
             gateway,
             schedules: config.active_schedules(now),
@@ -141,8 +145,9 @@ impl Core {
             notifier,
             load: parts.load,
             standing: Standing::default(),
-            used: used::open(state_dir),
+            used,
             keeper: Keeper::default(),
+            news,
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -300,6 +305,7 @@ impl Core {
         self.notifier.tick(now);
         self.watch();
         self.keep_known(false);
+        self.look_for_news();
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
@@ -385,10 +391,11 @@ impl Core {
         // Those that tell what a limit held: their cells are read once the gateway is free.
         let mut limited = Vec::new();
         let (followers, recent, standing) = (&self.followers, &mut self.recent, &mut self.standing);
-        let (journal, notifier) = (&self.journal, &self.notifier);
+        let (journal, notifier, news) = (&self.journal, &self.notifier, &mut self.news);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
             notifier.count(&event);
+            news.note(&event);
             if standing.note(&event) && limited.len() < held::MOST {
                 limited.push(event);
             } else {
@@ -406,6 +413,7 @@ impl Core {
         });
         self.note_limited(limited);
         self.watch_if_due();
+        self.tell_calls();
     }
 
     /// The gateway, for what only the event loop asks.
@@ -417,6 +425,7 @@ impl Core {
     pub fn note_stop(&mut self, why: &str) {
         self.keep_used();
         self.keep_known(true);
+        self.keep_news();
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }
 

@@ -11,6 +11,7 @@ mod held;
 mod known;
 mod listing;
 mod mask;
+mod news;
 mod past;
 mod reload;
 mod run;
@@ -18,6 +19,7 @@ mod standing;
 mod suggest;
 mod switch;
 mod used;
+mod whole;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub(crate) use cell::{cell_level, line_word};

@@ -206,6 +206,9 @@ impl Core {
     /// Lets the floor count the calls to a country anew, as one that the site has used before.
     fn call_freely(&mut self, country: u16) -> Result<(), ErrorView> {
         let key = CellKey { limit: FLOOR_CELL, kind: Key::Country as u32, value: u64::from(country) };
+        if let Some(code) = Site::code(u64::from(country)) {
+            self.expect_country(code);
+        }
         let ring = Ring { used: 1, first: self.gateway.clock().max(1), ..Ring::FRESH };
         self.gateway.set_cell(&key, Some(&ring)).map_err(refused)
     }

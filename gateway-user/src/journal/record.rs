@@ -150,6 +150,14 @@ pub enum ChangeKind {
     Resumed,
     /// Calls went uncounted by limits.
     Uncounted,
+    /// A country was called for the first time.
+    NewCountry,
+    /// An account registered from a network where it never was.
+    NewNetwork,
+    /// Somebody calls abroad as regularly as only a machine does.
+    RegularCalls,
+    /// A trunk called a foreign number.
+    TrunkAbroad,
 }
 
 impl ChangeKind {
@@ -168,6 +176,10 @@ impl ChangeKind {
             Self::Suspended => "suspended",
             Self::Resumed => "resumed",
             Self::Uncounted => "uncounted",
+            Self::NewCountry => "new-country",
+            Self::NewNetwork => "new-network",
+            Self::RegularCalls => "regular-calls",
+            Self::TrunkAbroad => "trunk-abroad",
         }
     }
 }

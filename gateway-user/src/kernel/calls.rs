@@ -10,7 +10,7 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError},
 };
 use gateway_common::{
-    Class, Reason,
+    Class,
     addr::Addr,
     call::{CALL, Call, State},
     judged::Who,
@@ -57,11 +57,16 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
 
 /// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
 pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
+    Ok(records(ebpf)?.iter().filter_map(|call| outside(call, clocks)).collect())
+}
+
+/// Every record of the tables, also of calls that are over.
+pub(super) fn records(ebpf: &Ebpf) -> Result<Vec<Call>> {
     let mut found = Vec::new();
     for name in ["CALLS", "CALLS_OTHER"] {
         for entry in &table::<u64, [u8; CALL]>(ebpf, name)? {
             let (_, octets) = entry.with_context(|| format!("cannot read {name}"))?;
-            found.extend(outside(&Call::from_octets(&octets), clocks));
+            found.push(Call::from_octets(&octets));
         }
     }
     Ok(found)
@@ -74,8 +79,7 @@ fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
     Some(FromOutside {
         source: address(call.caller),
         host: address(call.callee),
-        // Of all that is kept only a registration makes no call.
-        registers: call.reason == Reason::SipOther as u8,
+        registers: call.registers(),
         answered,
         who,
         line: call.line,
@@ -210,6 +214,8 @@ fn monotonic() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use gateway_common::Reason;
+
     use super::*;
 
     #[test]

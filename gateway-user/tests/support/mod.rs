@@ -14,7 +14,7 @@ use std::{
 
 use gateway_common::{
     Class, Method, Reason, Verdict,
-    call::State,
+    call::{Call, State},
     judged::Who,
     limit::{CellKey, window::Ring},
 };
@@ -71,6 +71,8 @@ pub(crate) struct Board {
     pub(crate) uncounted: u64,
     /// Sources that the PBX knows, and until when by the clock.
     pub(crate) known: Vec<(IpAddr, u64)>,
+    /// What the tables remember of calls and registrations.
+    pub(crate) records: Vec<Call>,
     pub(crate) now: Option<Timestamp>,
 }
 
@@ -150,6 +152,10 @@ impl Gateway for Fake {
             last: Timestamp::UNIX_EPOCH,
         };
         Ok(vec![register])
+    }
+
+    fn call_records(&self) -> anyhow::Result<Vec<Call>> {
+        Ok(self.0.lock().unwrap().records.clone())
     }
 
     fn site(&self) -> anyhow::Result<SiteState> {
