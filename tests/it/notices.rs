@@ -107,3 +107,53 @@ fn what_is_new_at_the_site_is_told_once_and_not_again_after_a_restart() {
         assert_eq!(of(&out, kind).len(), 1, "{kind} is told once");
     }
 }
+
+/// A limit that asks at every hour.
+const ASKS: &str = "[profile.default]\nlimits = [\"abroad\"]\n[limit.abroad]\nkey = \"line\"\nclass = \"international\"\n\
+                    windows = [\"2/1h\"]\nsite_windows = [\"20/1h\"]\nover = \"suspend\"\nsuspend = \"1h\"\nask = \"15m\"\n\
+                    ask_schedule = \"always\"\n[schedule.always]\nhours = \"00:00-24:00\"\n";
+
+#[test]
+fn a_limit_asks_before_it_suspends_and_an_answer_stops_the_line() {
+    let Some(site) = Site::new("notices::a_limit_asks_before_it_suspends_and_an_answer_stops_the_line") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("notices");
+    let script = format!("cat >> {0}; echo >> {0}", out.display());
+    let command = serde_json::to_string(&["/bin/sh", "-c", &script]).unwrap();
+    site.policy("enforce", &format!("{ASKS}[notify]\ncommand = {command}\n"));
+    let daemon = site.start();
+    let telephone = network::udp(&site.network.pbx, (Network::PBX, SIP_PORT)).unwrap();
+    let call = |line: u32, number: u32| {
+        let invite = format!(
+            "INVITE sip:{BRITISH}@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {from}:{SIP_PORT};branch=z9hG4bK-{number}\r\n\
+             From: <sip:{line}@{from}>;tag={number}\r\nTo: <sip:{BRITISH}@{to}>\r\nCall-ID: {number}@{from}\r\n\
+             CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+            to = Network::CALLER,
+            from = Network::PBX,
+        );
+        telephone.send_to(invite.as_bytes(), (Network::CALLER, SIP_PORT)).unwrap();
+    };
+    (0..4).for_each(|number| call(203, number));
+    until("the owner is asked", || of(&out, "asked").len() == 1);
+    let question = &of(&out, "asked")[0];
+    assert!(question.contains("question 1: international calls of the line line:#"), "{question}");
+    assert!(question.contains("2 calls, the last to United Kingdom (GB), are too many"), "{question}");
+    assert_eq!(site.counters()["dropped"], 0, "nothing is stopped yet");
+    let status = site.json(&["status", "--json"]);
+    assert_eq!((&status["questions"][0]["question"], &status["questions"][0]["country"]), (&1.into(), &"GB".into()));
+
+    // The question survives a crash of the daemon.
+    drop(daemon);
+    let _daemon = site.start();
+    assert_eq!(site.json(&["status", "--json"])["questions"][0]["question"], 1);
+    let (code, refused) = site.refusal(&["answer", "7", "keep"]);
+    assert!(code == Some(1) && refused.contains("question 7 does not wait"), "{code:?} {refused}");
+    let done = site.json(&["answer", "1", "stop", "--json"]);
+    assert!(done["done"].as_str().unwrap().contains("`tollgate resume line:#"), "{done}");
+    call(203, 10);
+    until("the line is stopped", || site.reason("suspended") == 1);
+    assert_eq!(site.counters()["dropped"], 1);
+    call(204, 11);
+    until("the answer is told", || of(&out, "answered").len() == 1);
+    assert_eq!(site.counters()["dropped"], 1, "another line is not");
+}

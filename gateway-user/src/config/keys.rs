@@ -153,6 +153,8 @@ impl Kind {
                 "site_windows" => r#"site_windows = ["20/1h", "60/24h"]"#,
                 "suspend" => r#"suspend = "24h""#,
                 "schedule" => r#"schedule = "night""#,
+                "ask" => r#"ask = "15m""#,
+                "ask_schedule" => r#"ask_schedule = "business""#,
             },
             Self::Schedule => keys! {
                 "hours" => r#"hours = "18:00-08:00""#,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_common::{Class, Method};
 
 use super::{
-    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
+    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk, ask,
     keys::{Kind, join, nearest, shown},
     problem::{Complaint, Report},
     section::{Named, Section, Span},
@@ -280,9 +280,26 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
         };
         let suspend = windows::suspension(report, section, over, class);
         let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
-        let limit =
-            Limit { name, key, method, class, count, rate, windows, site_windows, over, suspend, ban, schedule };
-        out.push((named.span, limit));
+        let (ask, ask_schedule) = ask::ask(report, section, over);
+        out.push((
+            named.span,
+            Limit {
+                name,
+                key,
+                method,
+                class,
+                count,
+                rate,
+                windows,
+                site_windows,
+                over,
+                suspend,
+                ban,
+                schedule,
+                ask,
+                ask_schedule,
+            },
+        ));
     }
     out
 }

@@ -382,6 +382,19 @@ pub struct Limit {
     pub ban: Option<Duration>,
     /// The schedule by which it holds; `None` for always.
     pub schedule: Option<String>,
+    /// How long an answer is waited for before it suspends; `None` where nobody is asked.
+    #[serde(default)]
+    pub ask: Option<Duration>,
+    /// The schedule in which that is done.
+    #[serde(default)]
+    pub ask_schedule: Option<String>,
+}
+
+impl Limit {
+    /// Whether it asks before it suspends while these schedules hold.
+    pub fn asks_in(&self, schedules: &[String]) -> bool {
+        self.ask.is_some() && self.ask_schedule.as_ref().is_some_and(|name| schedules.contains(name))
+    }
 }
 
 /// What a limit counts.

@@ -149,6 +149,11 @@ impl<'c> Named<'c> {
         }
     }
 
+    /// How many calls its fullest window holds.
+    pub(super) fn count(&self, ring: &Ring, now: u64) -> u64 {
+        self.windows().iter().map(|it| ring.level(raw(it), now)).max().unwrap_or_default()
+    }
+
     fn origin(&self) -> String {
         match (self.limit, self.order) {
             _ if self.is_of_floor() => "the floor".to_owned(),
@@ -184,7 +189,7 @@ impl<'c> Named<'c> {
             let [hour, day] = floor::BREAKER;
             format!("more than {hour} or {day} to {country} by the whole site")
         } else {
-            let count = self.windows().iter().map(|it| ring.level(raw(it), ring.since)).max().unwrap_or_default();
+            let count = self.count(ring, ring.since);
             let windows: Vec<String> = self.windows().iter().map(ToString::to_string).collect();
             format!("more than {}: {count} calls before, the last to {country}", windows.join(", "))
         };

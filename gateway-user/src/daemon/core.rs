@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 
 use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
+    asking::{self, Asking},
     former::{self, Former},
     held,
     known::Keeper,
@@ -95,6 +96,8 @@ pub struct Core {
     pub(super) keeper: Keeper,
     /// What is new at the site.
     pub(super) news: news::News,
+    /// What the owner was asked.
+    pub(super) asking: Asking,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -148,6 +151,7 @@ impl Core {
             used,
             keeper: Keeper::default(),
             news,
+            asking: asking::open(state_dir),
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -212,6 +216,7 @@ impl Core {
                 self.take_back_switch(OrderRule::Shield, None, reason, who).and_then(|view| reply(&view))
             }
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
+            Command::Answer { question, keep } => self.answer(question, keep, who).and_then(|view| reply(&view)),
             Command::Resume { what } => self.resume(&what, who).and_then(|view| reply(&view)),
             Command::Reload { confirm } => {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
@@ -260,6 +265,7 @@ impl Core {
             notify: self.notifier.states().into_iter().map(Into::into).collect(),
             answers: self.gateway.counters().ok().map(|counters| counters.answers.into()),
             orders: self.in_force.len(),
+            questions: self.questions(),
             shield: self.switches(OrderRule::Shield),
             international_off: self.switches(OrderRule::InternationalOff),
             pid: std::process::id(),
@@ -306,6 +312,7 @@ impl Core {
         self.watch();
         self.keep_known(false);
         self.look_for_news();
+        self.end_questions();
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
@@ -378,7 +385,7 @@ impl Core {
     pub fn next_expiry(&self) -> Option<Timestamp> {
         let now = self.now();
         let boundary = self.boundary.filter(|boundary| *boundary > now);
-        [self.book.next_expiry(now), self.trial_end(now), boundary].into_iter().flatten().min()
+        [self.book.next_expiry(now), self.trial_end(now), boundary, self.asking.next()].into_iter().flatten().min()
     }
 
     /// Now, as the daemon sees it.
@@ -426,6 +433,7 @@ impl Core {
         self.keep_used();
         self.keep_known(true);
         self.keep_news();
+        self.stop_asking();
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }
 

@@ -1,5 +1,6 @@
 //! The daemon: one process that owns the attached filter, the orders and the control socket.
 
+mod asking;
 mod cell;
 mod change;
 mod core;

@@ -59,6 +59,11 @@ impl Standing {
         self.due |= tells;
         tells
     }
+
+    /// Notes a suspension that was told by whoever asked for it.
+    pub(super) fn is_told(&mut self, key: CellKey, since: u64, what: String) {
+        self.told.insert(key, (since, what));
+    }
 }
 
 impl Core {
@@ -194,6 +199,7 @@ impl Core {
             self.call_freely(Site::number(code))?;
         }
         self.standing.told.retain(|key, _| !hit.iter().any(|(it, _)| it == key));
+        self.asking.forget(&hit);
         let done = match lifted {
             0 => format!("resume {parsed}: nothing was suspended; what was counted begins anew"),
             n => format!("resume {parsed}: {n} {} lifted", if n == 1 { "suspension" } else { "suspensions" }),

@@ -144,6 +144,8 @@ fn limit(it: &Limit) -> Facts {
         ("suspend", it.suspend.map(|time| format!("{}s", time.as_secs()))),
         ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),
         ("schedule", it.schedule.clone()),
+        ("ask", it.ask.map(|time| format!("{}s", time.as_secs()))),
+        ("ask_schedule", it.ask_schedule.clone()),
     ]
 }
 

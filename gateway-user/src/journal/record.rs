@@ -158,6 +158,12 @@ pub enum ChangeKind {
     RegularCalls,
     /// A trunk called a foreign number.
     TrunkAbroad,
+    /// The owner was asked before a limit suspends.
+    Asked,
+    /// He answered.
+    Answered,
+    /// Nobody did.
+    Unanswered,
 }
 
 impl ChangeKind {
@@ -180,6 +186,9 @@ impl ChangeKind {
             Self::NewNetwork => "new-network",
             Self::RegularCalls => "regular-calls",
             Self::TrunkAbroad => "trunk-abroad",
+            Self::Asked => "asked",
+            Self::Answered => "answered",
+            Self::Unanswered => "unanswered",
         }
     }
 }

@@ -30,7 +30,8 @@ pub struct Notice {
     /// When it happened.
     pub time: Timestamp,
     /// `start`, `stop`, `policy`, `mode`, `order`, `undo`, `expired`, `detach`, `suspended`, `resumed`, `uncounted`,
-    /// `new-country`, `new-network`, `regular-calls`, `trunk-abroad` or `burst`.
+    /// `new-country`, `new-network`, `regular-calls`, `trunk-abroad`, `asked`, `answered`,
+    /// `unanswered` or `burst`.
     pub kind: String,
     /// What happened, in words.
     pub text: String,

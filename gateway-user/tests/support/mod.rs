@@ -58,6 +58,8 @@ pub(crate) struct Board {
     /// What the default profile blocks, and its limits.
     pub(crate) blocked: Vec<String>,
     pub(crate) limits: Vec<String>,
+    /// What happens over each limit of the policy, as it holds.
+    pub(crate) overs: Vec<&'static str>,
     /// What imports name.
     pub(crate) imported: Vec<String>,
     pub(crate) generation: u64,
@@ -103,6 +105,7 @@ impl Gateway for Fake {
         let default = &config.profiles[0];
         board.blocked = default.block.iter().map(|entry| entry.what.to_string()).collect();
         board.limits.clone_from(&default.limits);
+        board.overs = config.limits.iter().map(|limit| limit.over.as_str()).collect();
         board.imported = config.imported.iter().map(|it| it.network.to_string()).collect();
         Ok(Applied {
             generation: board.generation,

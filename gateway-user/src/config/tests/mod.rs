@@ -246,6 +246,8 @@ fn every_key_is_understood() {
                 over: Over::Warn,
                 ban: None,
                 schedule: None,
+                ask: None,
+                ask_schedule: None,
             },
             Limit {
                 name: "caller".into(),
@@ -260,6 +262,8 @@ fn every_key_is_understood() {
                 over: Over::Drop,
                 ban: None,
                 schedule: Some("night".into()),
+                ask: None,
+                ask_schedule: None,
             },
         ]
     );
@@ -438,5 +442,41 @@ fn who_is_to_be_known_must_be_able_to_become_so() {
     assert_eq!(found.len(), 1);
     for word in ["allow", "deny"] {
         assert_eq!(warnings(&format!("{}[interface.eth0]\n", site.replace("known", word))), [""; 0], "{word}");
+    }
+}
+
+#[test]
+fn a_limit_asks_in_business_hours_whom_it_reaches() {
+    let limit = "[profile.default]\nlimits = [\"abroad\"]\n[limit.abroad]\nkey = \"source\"\nclass = \"international\"\n\
+                 windows = [\"5/60s\"]\nover = \"suspend\"\nask = \"15m\"\nask_schedule = \"business\"\n";
+    let rest = "[schedule.business]\nhours = \"09:00-18:00\"\n[notify]\ncommand = [\"/bin/true\"]\n";
+    let whole = format!("[site]\nregion = \"JP\"\n{limit}{rest}");
+    let config = good(&whole);
+    assert_eq!(warnings(&whole), [""; 0]);
+    let over = |time: &str| config.at(time.parse().unwrap()).limits[0].over;
+    let zone = jiff::tz::TimeZone::system();
+    let at = |hour| {
+        jiff::civil::date(2026, 11, 20).at(hour, 0, 0, 0).to_zoned(zone.clone()).unwrap().timestamp().to_string()
+    };
+    assert_eq!(
+        (over(&at(8)), over(&at(9)), over(&at(17)), over(&at(18))),
+        (Over::Suspend, Over::Warn, Over::Warn, Over::Suspend)
+    );
+    let dead = config.without_asking();
+    assert_eq!(dead.at(at(12).parse().unwrap()).limits[0].over, Over::Suspend, "nobody is there to ask");
+    for (from, to, message, remedy) in [
+        ("over = \"suspend\"", "over = \"drop\"", "ask beside over = \"drop\"", "write over = \"suspend\""),
+        ("ask_schedule = \"business\"\n", "", "ask without ask_schedule", "[schedule.business]"),
+        ("ask = \"15m\"\n", "", "ask_schedule without ask", "write ask = \"15m\""),
+        ("ask = \"15m\"", "ask = \"30s\"", "less than a minute", "write ask = \"15m\""),
+        ("ask = \"15m\"", "ask = \"13h\"", "more than 12h", "write ask = \"15m\""),
+        ("[notify]\ncommand = [\"/bin/true\"]\n", "", "limit.abroad asks, and nobody would hear it", "write [notify]"),
+        ("[schedule.business]", "[schedule.busines]", "there is no schedule \"business\"", "write \"busines\""),
+    ] {
+        let found = bad(&whole.replace(from, to));
+        assert!(
+            found.iter().any(|it| it.to_string().contains(message) && it.to_string().contains(remedy)),
+            "{to}: {found:?}"
+        );
     }
 }
