@@ -120,7 +120,8 @@ const fn is_for_the_caller(reason: Reason) -> bool {
         | Reason::EmergencyFlood
         | Reason::FragmentShort
         | Reason::TcpDenied
-        | Reason::Shield => false,
+        | Reason::Shield
+        | Reason::OutsideRegistration => false,
     }
 }
 

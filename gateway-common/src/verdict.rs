@@ -159,6 +159,8 @@ reasons! {
     Shield = 58, "shield", stop;
     /// The policy file forbids the class `unknown`, `carrier-service` or `national`.
     ClassOther = 59, "class-other", stop;
+    /// The policy file lets nobody register from outside, or nobody whom the PBX does not know.
+    OutsideRegistration = 60, "outside-registration", stop;
 }
 
 #[cfg(test)]

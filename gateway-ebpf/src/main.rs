@@ -21,6 +21,7 @@ mod calls;
 mod canonical;
 #[cfg(target_arch = "bpf")]
 mod cells;
+#[cfg(target_arch = "bpf")]
 mod channels;
 #[cfg(target_arch = "bpf")]
 mod counters;

@@ -214,7 +214,7 @@ fn a_confirmed_reload_stays() {
     drop(again(dir.path(), &board));
     assert_eq!(mode(&board), Some(Mode::Monitor));
     let left = kept(dir.path());
-    assert_eq!(left, ["journal", "orders.redb"]);
+    assert_eq!(left, ["journal", "orders.redb", "told-news.json"]);
 }
 
 #[test]

@@ -287,7 +287,17 @@ fn a_report_counts_what_was_stopped_and_lists_what_was_changed() {
         .map(|change| (change["change"].as_str().unwrap(), &change["order"]))
         .collect();
     let none = &Value::Null;
-    assert_eq!(changes, [("start", none), ("order", &json!(1)), ("undo", &json!(2)), ("policy", none), ("mode", none)]);
+    assert_eq!(
+        changes,
+        [
+            ("start", none),
+            ("order", &json!(1)),
+            ("undo", &json!(2)),
+            ("policy", none),
+            ("mode", none),
+            ("new-country", none)
+        ]
+    );
     assert_eq!(report["changes"][1]["reason"], "calls at night");
     assert_eq!(report["changes"][4]["done"], "mode enforce -> monitor");
     assert!(report["changes"][3]["generation"].as_u64().is_some());

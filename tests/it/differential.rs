@@ -14,8 +14,8 @@ use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_tests::{
     capability::require_kernel,
     differential::{
-        Pair, busy_policy, denying_policy, line_orders, monitor_policy, monitored_windows_policy, orders, run,
-        windows_policy,
+        Pair, busy_policy, denying_policy, line_orders, monitor_policy, monitored_windows_policy, orders,
+        registering_policy, run, windows_policy,
     },
     packet::Frame,
 };
@@ -34,7 +34,7 @@ fn evasion_policy() -> Config {
     config::load(&data().join("policy.toml")).unwrap().0
 }
 
-fn policies() -> [(Config, Vec<ActiveOrder>); 9] {
+fn policies() -> [(Config, Vec<ActiveOrder>); 10] {
     let shield = ActiveOrder { number: 1, rule: OrderRule::Shield, what: Vec::new(), scope: Scope::Site, max: None };
     let without = |config| (config, Vec::new());
     [
@@ -42,6 +42,7 @@ fn policies() -> [(Config, Vec<ActiveOrder>); 9] {
         without(busy_policy().unwrap()),
         without(denying_policy().unwrap()),
         without(monitor_policy().unwrap()),
+        without(registering_policy().unwrap()),
         (busy_policy().unwrap(), orders().unwrap()),
         (busy_policy().unwrap(), vec![shield]),
         without(windows_policy().unwrap()),
@@ -160,6 +161,7 @@ fn generated_frames_are_judged_alike() {
         Reason::Suspended,
         Reason::Banned,
         Reason::DestinationLimit,
+        Reason::OutsideRegistration,
     ] {
         assert!(seen.iter().any(|((_, r), _)| *r == reason), "no generated frame got {}", reason.as_str());
     }

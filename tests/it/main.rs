@@ -10,6 +10,7 @@ mod differential;
 mod installation;
 mod kernel;
 mod netns;
+mod notices;
 mod numbers;
 mod operator;
 mod oracle;

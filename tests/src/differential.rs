@@ -120,9 +120,17 @@ pub fn busy_policy() -> Result<Config> {
     Ok(config::parse(BUSY, None, Path::new("."))?.0)
 }
 
-/// The same without SIP over TCP.
+/// The same without SIP over TCP and without registrations from outside.
 pub fn denying_policy() -> Result<Config> {
-    let text = BUSY.replace("redirects = true", "redirects = true\ntcp = \"deny\"");
+    let text = BUSY
+        .replace("redirects = true", "redirects = true\ntcp = \"deny\"")
+        .replace("extensions = \"2-4\"", "extensions = \"2-4\"\noutside_registration = \"deny\"");
+    Ok(config::parse(&text, None, Path::new("."))?.0)
+}
+
+/// The same where nobody but who is known registers from outside.
+pub fn registering_policy() -> Result<Config> {
+    let text = BUSY.replace("extensions = \"2-4\"", "extensions = \"2-4\"\noutside_registration = \"known\"");
     Ok(config::parse(&text, None, Path::new("."))?.0)
 }
 

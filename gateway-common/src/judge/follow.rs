@@ -124,7 +124,9 @@ fn note<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
         }
         return;
     }
-    if reason != Reason::SipOther as u8 {
+    // What monitor mode lets through makes a source known, or none would be left when the rule acts.
+    let watched = verdict == Verdict::WouldDrop as u8 && reason == Reason::OutsideRegistration as u8;
+    if reason != Reason::SipOther as u8 && !watched {
         return;
     }
     let registers = method == Method::Register as u8 && matches!(arrival.side, Side::Wan);

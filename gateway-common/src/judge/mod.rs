@@ -246,8 +246,8 @@ fn cut<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, line: StartLin
     if unread { source.asker.unreadable(Reason::Unreadable) } else { PASS }
 }
 
-/// SIP that makes no call: only a ban or a limit that names its method may stop it, and nothing stops what ends or
-/// acknowledges a call.
+/// SIP that makes no call: only a ban, a limit that names its method, or where a registration comes from may stop it, and
+/// nothing stops what ends or acknowledges a call.
 #[inline(always)]
 fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
     let starts =
@@ -262,6 +262,9 @@ fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
         let outside = source.asker.is(Who::Unproved) || source.asker.is(Who::Known);
         if matches!(source.asker.order(), Ruling::Block) && outside {
             return (Verdict::Drop, Reason::Order);
+        }
+        if matches!(method, Method::Register) && source.may_not_register() {
+            return stop(Reason::OutsideRegistration);
         }
         if let Some(refused) = limits(env, source, Charge::new(method, Class::None as u8)) {
             return refused;

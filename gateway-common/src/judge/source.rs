@@ -8,8 +8,8 @@ use crate::{
     policy::{
         Policy,
         image::{
-            ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, Ruling, SHIELD, SOURCES_V4, SOURCES_V6, SourceEntry, TCP_PASS,
-            TRUNK_CELLS, TRUNK_HEAD, TRUNKS,
+            ENFORCE, FLOOR, PROFILE_CELLS, PROFILES, REGISTER_DENY, REGISTER_KNOWN, Ruling, SHIELD, SOURCES_V4,
+            SOURCES_V6, SourceEntry, TCP_PASS, TRUNK_CELLS, TRUNK_HEAD, TRUNKS,
         },
     },
 };
@@ -36,6 +36,7 @@ impl Asker {
     const TRUNK: u32 = 24;
     const SHIELDED: u64 = 1 << 18;
     pub(super) const ARMED: u64 = 1 << 19;
+    const NAMED: u64 = 1 << 21;
 
     #[inline(always)]
     pub(super) const fn new(who: Who, entry: SourceEntry, switches: u64) -> Self {
@@ -45,6 +46,9 @@ impl Asker {
         }
         if entry.is_watched() {
             flags |= Self::WATCHED;
+        }
+        if entry.is_named() {
+            flags |= Self::NAMED;
         }
         Self(who as u64 | (entry.order() as u64) << Self::ORDER | (entry.file() as u64) << Self::FILE | flags)
     }
@@ -71,6 +75,12 @@ impl Asker {
     #[inline(always)]
     pub(super) const fn is_shielded(self) -> bool {
         self.0 & Self::SHIELDED != 0
+    }
+
+    /// Whether a profile of the file names its source.
+    #[inline(always)]
+    const fn is_named(self) -> bool {
+        self.0 & Self::NAMED != 0
     }
 
     /// The same, known to the PBX: no shield keeps it out.
@@ -144,6 +154,15 @@ impl Source {
         }
         let verdict = if self.switches & ENFORCE != 0 { Verdict::Drop } else { Verdict::WouldDrop };
         Some((verdict, Reason::Banned))
+    }
+
+    /// Whether the file keeps it from registering from outside. An order that lets the source do anything lets it do that.
+    #[inline(always)]
+    pub(super) fn may_not_register(&self) -> bool {
+        let (unproved, known) = (self.asker.is(Who::Unproved), self.asker.is(Who::Known));
+        let denied = self.switches & REGISTER_DENY != 0 && (unproved || known);
+        let strange = self.switches & REGISTER_KNOWN != 0 && unproved && !self.asker.is_named();
+        (denied || strange) && !matches!(self.asker.order(), Ruling::Allow)
     }
 
     /// Whether a request that says to belong to a call of which nothing is known may be spared what was found: rules of the
@@ -226,6 +245,39 @@ pub fn source_entry<P: Policy>(env: &P, addr: Addr) -> SourceEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_registers_from_outside_is_known_or_named_or_allowed_by_an_order() {
+        let of = |who, entry: SourceEntry, switches| Source {
+            asker: Asker::new(who, entry, switches),
+            profile: 0,
+            switches,
+        };
+        let nobody = SourceEntry::new(0, 0, Ruling::None, Ruling::None);
+        let allowed = SourceEntry::new(0, 0, Ruling::Allow, Ruling::None);
+        let blocked = SourceEntry::new(0, 0, Ruling::Block, Ruling::None);
+        for (switches, entry, unproved, known) in [
+            (0, nobody, false, false),
+            (REGISTER_DENY, nobody, true, true),
+            (REGISTER_DENY, nobody.named(), true, true),
+            (REGISTER_DENY, allowed, false, false),
+            (REGISTER_KNOWN, nobody, true, false),
+            (REGISTER_KNOWN, blocked, true, false),
+            (REGISTER_KNOWN, nobody.named(), false, false),
+            (REGISTER_KNOWN, allowed, false, false),
+        ] {
+            let source = of(Who::Unproved, entry, switches);
+            assert_eq!(source.may_not_register(), unproved, "{switches:x} {entry:?}");
+            assert_eq!(
+                Source { asker: source.asker.known(), ..source }.may_not_register(),
+                known,
+                "{switches:x} {entry:?}"
+            );
+            for who in [Who::Lan, Who::Trunk] {
+                assert!(!of(who, entry, switches).may_not_register(), "{who:?} is never outside");
+            }
+        }
+    }
 
     #[test]
     fn the_shield_is_for_sources_that_nobody_knows() {

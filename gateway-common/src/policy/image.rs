@@ -74,6 +74,10 @@ pub const BANS: u64 = 1 << 39;
 
 /// Some limit, or the floor, bounds the calls that are up at once.
 pub const AT_ONCE: u64 = 1 << 40;
+/// Nobody registers from outside.
+pub const REGISTER_DENY: u64 = 1 << 41;
+/// Who is not known registers from outside only where the file names his source.
+pub const REGISTER_KNOWN: u64 = 1 << 42;
 
 /// Cells of a profile.
 pub const PROFILE_CELLS: u32 = 32;
@@ -245,6 +249,7 @@ pub struct SourceEntry(pub u64);
 impl SourceEntry {
     const LEAF: u64 = 1 << 63;
     const WATCHED: u64 = 1 << 20;
+    const NAMED: u64 = 1 << 21;
 
     /// A leaf.
     #[inline(always)]
@@ -261,6 +266,17 @@ impl SourceEntry {
     #[inline(always)]
     pub const fn is_watched(self) -> bool {
         self.0 & Self::WATCHED != 0
+    }
+
+    /// The leaf of a source that a profile of the file names.
+    pub const fn named(self) -> Self {
+        Self(self.0 | Self::NAMED)
+    }
+
+    /// Whether a profile of the file names the source.
+    #[inline(always)]
+    pub const fn is_named(self) -> bool {
+        self.0 & Self::NAMED != 0
     }
 
     /// Whether this cell is a leaf.

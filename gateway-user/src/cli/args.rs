@@ -106,6 +106,13 @@ Examples:
   tollgate resume SL              calls to this country; the floor takes it for one that the site uses
   tollgate resume international   the calls abroad of the whole site")]
     Resume(ResumeArgs),
+    /// Answer a question: whether calls that are too many for a limit go on
+    #[command(after_help = "\
+Examples:
+  tollgate status                 the questions that wait, and until when
+  tollgate answer 3 keep          they are ours: let them go on, as long as the hours last in which the limit asks
+  tollgate answer 3 stop          stop them now; `tollgate resume` lifts it")]
+    Answer(super::answer::AnswerArgs),
     /// Every order ever given: who, when, why, and what has become of it
     Orders(JsonArgs),
     /// What blocks, allows and limits now, of the policy file and of the orders

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod answer;
 pub mod args;
 mod check;
 mod counters;
@@ -76,6 +77,7 @@ fn dispatch(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Shield(command) => switch::shield(command, places, out),
         Command::Undo(args) => undo::run(args, places, out),
         Command::Resume(args) => resume::run(args, places, out),
+        Command::Answer(args) => answer::run(*args, places, out),
         Command::Orders(args) => orders::run(*args, places, out),
         Command::List(args) => list::run(*args, places, out),
         Command::Status(args) => status::run(*args, places, out),

@@ -10,7 +10,7 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{AnswersView, ConfirmView, ImportView, InterfaceView, SiteView, StatusView, SwitchView},
+    views::{AnswersView, ConfirmView, ImportView, InterfaceView, QuestionView, SiteView, StatusView, SwitchView},
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -48,6 +48,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("", (policy.hash.clone(), Tone::Dim)),
         ("orders", plain(format!("{} in force", status.orders))),
     ];
+    facts.extend(status.questions.iter().map(|question| ("question", asked(question))));
     facts.extend(status.shield.iter().map(|order| ("", switched("the shield is UP", order))));
     facts.extend(status.international_off.iter().map(|order| ("", switched("international calls are OFF", order))));
     facts.extend([("journal", journal(&status.journal))]);
@@ -102,6 +103,22 @@ fn switched(what: &str, order: &SwitchView) -> Cell {
     let until = order.expires.map(|until| format!(" until {}", when::shown(until))).unwrap_or_default();
     let SwitchView { order, scope, .. } = order;
     (format!("{what}{except}{until} ({scope}); tollgate undo {order}"), Tone::Warn)
+}
+
+/// A question that waits for its answer.
+fn asked(it: &QuestionView) -> Cell {
+    let country = it.country.as_ref().map(|country| format!(" to {country}")).unwrap_or_default();
+    let left = when::length(when::between(Timestamp::now(), it.until));
+    let text = format!(
+        "{n}: {}: {} calls over [limit.{}]{country}, stopped at {} ({left}) if nobody answers: `tollgate answer {n} keep`, or \
+         `stop`",
+        it.what,
+        it.calls,
+        it.limit,
+        when::shown(it.until),
+        n = it.question
+    );
+    (text, Tone::Warn)
 }
 
 /// A list of sources that others keep, with its age.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Entry, Limit, ListFile, Network, Profile, Trunk,
+    Entry, Interface, Limit, ListFile, Network, OutsideRegistration, Profile, Role, Site, Trunk,
     keys::{nearest, shown},
     overlap,
     problem::{Complaint, Report},
@@ -48,6 +48,37 @@ pub(super) fn limits(report: &mut Report<'_>, written: &[Written], limits: &[(Sp
             let remedy = format!("write limits = [{:?}] in the profile it is meant for, or remove it", limit.name);
             report.missing(span, Complaint::new(message, remedy));
         }
+    }
+}
+
+/// Who is to be known must be able to become so, and to come back.
+pub(super) fn outside_registration(
+    report: &mut Report<'_>,
+    site: &Site,
+    interfaces: &[Interface],
+    profiles: &[Profile],
+) {
+    let Some(place) = &site.outside_registration_at else { return };
+    if site.outside_registration != OutsideRegistration::Known {
+        return;
+    }
+    if !interfaces.is_empty() && !interfaces.iter().any(|it| it.role == Role::Lan) {
+        let message =
+            "nobody outside is ever known: no interface has the role \"lan\", so no answer of the PBX is seen";
+        let remedy = "name the interface that looks at the PBX, with role = \"lan\", or write \"allow\"";
+        report.warn_at_place(place, Complaint::new(message, remedy));
+    }
+    if profiles.iter().all(|profile| profile.sources.is_empty()) {
+        let message = "a telephone outside that was away for a day cannot register again, nor can a new one";
+        let remedy = "write the networks of yours outside in sources of a profile, or let each in by \
+                      `tollgate allow ADDRESS --for 5m`";
+        report.warn_at_place(place, Complaint::new(message, remedy));
+    }
+    let wide = |network: &&Network| network.prefix_len < if network.address.is_ipv4() { 16 } else { 32 };
+    for profile in profiles {
+        let Some(network) = profile.sources.iter().find(wide) else { continue };
+        let message = format!("everybody in {network} may register, since profile.{} names it", shown(&profile.name));
+        report.warn_at_place(place, Complaint::new(message, "name the networks of yours alone, or write \"deny\""));
     }
 }
 

@@ -94,6 +94,7 @@ impl Kind {
                 "own_numbers" => r#"own_numbers = ["+81312345678"]"#,
                 "time_zone" => r#"time_zone = "Asia/Tokyo""#,
                 "holidays" => r#"holidays = ["JP", "2026-12-29"]"#,
+                "outside_registration" => r#"outside_registration = "known""#,
             },
             Self::Profile => keys! {
                 "sources" => r#"sources = ["192.0.2.0/28"]"#,
@@ -154,6 +155,8 @@ impl Kind {
                 "site_concurrent" => "site_concurrent = 12",
                 "suspend" => r#"suspend = "24h""#,
                 "schedule" => r#"schedule = "night""#,
+                "ask" => r#"ask = "15m""#,
+                "ask_schedule" => r#"ask_schedule = "business""#,
             },
             Self::Schedule => keys! {
                 "hours" => r#"hours = "18:00-08:00""#,
@@ -184,10 +187,6 @@ impl Kind {
         const WINDOW: &str = r#"use windows = ["10/1h", "30/24h"], or remove it"#;
         match self {
             Self::Limit => &[Later { name: "minutes", remedy: WINDOW }, Later { name: "monthly", remedy: WINDOW }],
-            Self::Site => &[Later {
-                name: "outside_registration",
-                remedy: r#"use a limit with method = "REGISTER" for unproved sources, or remove it"#,
-            }],
             _ => &[],
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_common::{Class, Method, limit::channels::CHANNELS};
 
 use super::{
-    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk,
+    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk, ask,
     keys::{Kind, join, nearest, shown},
     problem::{Complaint, Report},
     section::{Named, Section, Span},
@@ -282,6 +282,7 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             ["concurrent", "site_concurrent"].map(|it| section.number(report, it, 1, CHANNELS as u32));
         let suspend = windows::suspension(report, section, over, class);
         let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
+        let (ask, ask_schedule) = ask::ask(report, section, over);
         let limit = Limit {
             name,
             key,
@@ -297,6 +298,8 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             suspend,
             ban,
             schedule,
+            ask,
+            ask_schedule,
         };
         out.push((named.span, limit));
     }

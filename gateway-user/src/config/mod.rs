@@ -1,5 +1,6 @@
 //! The policy file: read, validated as a whole, every error at once.
 
+mod ask;
 mod check;
 mod file;
 mod import;
@@ -128,7 +129,9 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     schedule::check(report, &schedules, &entries, &limits);
     let (import_spans, imports): (Vec<_>, Vec<_>) = import::imports(report, &top, lists).into_iter().unzip();
     let profiles = profile::merge(&written, &site.region);
+    ask::check(report, &limits, &notify);
     check::limits(report, &written, &limits);
+    check::outside_registration(report, &site, &interfaces, &profiles);
     check::sources(report, &written, &trunks);
     check::profiles(report, &written, &profiles, &site.own_numbers);
     let config = Config {

@@ -201,6 +201,35 @@ pub struct Site {
     pub extensions: Option<(u8, u8)>,
     /// Our own numbers: E.164 digits without the plus.
     pub own_numbers: Vec<String>,
+    /// Who may register from outside.
+    #[serde(default)]
+    pub outside_registration: OutsideRegistration,
+    /// Where that stands, `FILE:LINE`; `None` where it is not written.
+    #[serde(default)]
+    pub outside_registration_at: Option<String>,
+}
+
+/// Who may register from outside, trunks apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutsideRegistration {
+    /// Everybody; the PBX asks for a password.
+    #[default]
+    Allow,
+    /// Whose credentials the PBX took within 24 hours, and sources that a profile names.
+    Known,
+    /// Nobody.
+    Deny,
+}
+
+impl OutsideRegistration {
+    /// The word of the policy file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Known => "known",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// `[profile.NAME]`, merged with `profile.default`.
@@ -359,6 +388,19 @@ pub struct Limit {
     pub ban: Option<Duration>,
     /// The schedule by which it holds; `None` for always.
     pub schedule: Option<String>,
+    /// How long an answer is waited for before it suspends; `None` where nobody is asked.
+    #[serde(default)]
+    pub ask: Option<Duration>,
+    /// The schedule in which that is done.
+    #[serde(default)]
+    pub ask_schedule: Option<String>,
+}
+
+impl Limit {
+    /// Whether it asks before it suspends while these schedules hold.
+    pub fn asks_in(&self, schedules: &[String]) -> bool {
+        self.ask.is_some() && self.ask_schedule.as_ref().is_some_and(|name| schedules.contains(name))
+    }
 }
 
 /// What a limit counts.

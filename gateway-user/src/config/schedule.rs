@@ -109,7 +109,9 @@ pub(super) fn check(
     limits: &[(Span, Limit)],
 ) {
     let entries = entries.iter().map(|(span, entry)| (span, &entry.schedule));
-    let limits = limits.iter().filter_map(|(span, limit)| Some((span, limit.schedule.as_ref()?)));
+    let limits = limits
+        .iter()
+        .flat_map(|(span, limit)| limit.schedule.iter().chain(&limit.ask_schedule).map(move |name| (span, name)));
     let mut used = HashSet::new();
     for (span, name) in entries.chain(limits) {
         used.insert(name.as_str());

@@ -1,7 +1,7 @@
 //! `[interface.*]`, `[sip]` and `[site]`.
 
 use super::{
-    Interface, Role, Sip, Site, TcpPolicy,
+    Interface, OutsideRegistration, Role, Sip, Site, TcpPolicy,
     keys::{Kind, shown},
     problem::{Complaint, Report},
     region::known_region,
@@ -69,10 +69,17 @@ pub(super) fn site(report: &mut Report<'_>, top: &Section<'_>) -> Site {
             own_numbers.push(number);
         }
     }
+    let words = [
+        ("allow", OutsideRegistration::Allow),
+        ("known", OutsideRegistration::Known),
+        ("deny", OutsideRegistration::Deny),
+    ];
     Site {
         region: region.unwrap_or_else(|| "ZZ".to_owned()),
         extensions: section.parsed(report, "extensions", values::extensions),
         own_numbers,
+        outside_registration: section.choice(report, "outside_registration", &words).unwrap_or_default(),
+        outside_registration_at: section.span("outside_registration").map(|span| report.place(&span)),
     }
 }
 

@@ -67,6 +67,13 @@ pub enum Command {
         #[serde(default)]
         reason: Option<String>,
     },
+    /// Answers a question of a limit that asks before it suspends.
+    Answer {
+        /// Its number.
+        question: u64,
+        /// Whether the calls go on; otherwise they are stopped.
+        keep: bool,
+    },
     /// Lifts what a limit or the floor has suspended.
     Resume {
         /// For whom, as typed.

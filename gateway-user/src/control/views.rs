@@ -41,6 +41,9 @@ pub struct StatusView {
     pub answers: Option<AnswersView>,
     /// How many orders act.
     pub orders: usize,
+    /// Questions that wait for an answer.
+    #[serde(default)]
+    pub questions: Vec<QuestionView>,
     /// The orders in force that hold the shield up.
     #[serde(default)]
     pub shield: Vec<SwitchView>,
@@ -74,6 +77,25 @@ impl From<SiteState> for SiteView {
     fn from(SiteState { known, room, answered, armed, arms }: SiteState) -> Self {
         Self { known, room, answered, armed, arms }
     }
+}
+
+/// A question of a limit that asks before it suspends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionView {
+    /// Its number.
+    pub question: u64,
+    /// The name of the limit.
+    pub limit: String,
+    /// Whose calls it is about.
+    pub what: String,
+    /// The country of the call that set it off, ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// Calls over the limit since then.
+    pub calls: u64,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// When they are stopped if nobody answers.
+    pub until: Timestamp,
 }
 
 /// A reload that wants, or wanted, to be confirmed.

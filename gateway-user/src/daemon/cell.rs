@@ -56,7 +56,7 @@ impl Site {
         place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
     }
 
-    fn name(number: u64) -> String {
+    pub(super) fn name(number: u64) -> String {
         let named = |code| format!("{} ({code})", numbering::country_name(code).unwrap_or("unnamed"));
         Self::code(number).map_or_else(|| "no country".to_owned(), named)
     }
@@ -158,6 +158,11 @@ impl<'c> Named<'c> {
         }
     }
 
+    /// How many calls its fullest window holds.
+    pub(super) fn count(&self, ring: &Ring, now: u64) -> u64 {
+        self.windows().iter().map(|it| ring.level(raw(it), now)).max().unwrap_or_default()
+    }
+
     fn origin(&self) -> String {
         match (self.limit, self.order) {
             _ if self.is_of_floor() => "the floor".to_owned(),
@@ -193,7 +198,7 @@ impl<'c> Named<'c> {
             let ([hour, day], at_once) = (floor::BREAKER, floor::AT_ONCE);
             format!("more than {hour}, {day} or {at_once} at once to {country} by the whole site")
         } else {
-            let count = self.windows().iter().map(|it| ring.level(raw(it), ring.since)).max().unwrap_or_default();
+            let count = self.count(ring, ring.since);
             let windows: Vec<String> = self.windows().iter().map(ToString::to_string).collect();
             format!("more than {}: {count} calls before, the last to {country}", windows.join(", "))
         };

@@ -18,10 +18,11 @@ use tokio::sync::broadcast;
 
 use super::{
     ActiveOrder, Applied, Event, Explanation, Gateway, OrderRule,
+    asking::{self, Asking},
     former::{self, Former},
     held,
     known::Keeper,
-    listing, past,
+    listing, news, past,
     standing::Standing,
     used::{self, Used},
 };
@@ -93,6 +94,10 @@ pub struct Core {
     pub(super) standing: Standing,
     pub(super) used: Used,
     pub(super) keeper: Keeper,
+    /// What is new at the site.
+    pub(super) news: news::News,
+    /// What the owner was asked.
+    pub(super) asking: Asking,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -123,6 +128,8 @@ impl Core {
         let (gateway, applied) = (parts.start)(&holding(&config, now, &imported), &in_force)?;
         let journal = Journal::open(state_dir, config.journal, now, past::orders(&book));
         let notifier = Notifier::new(config.notify.clone());
+        let used = used::open(state_dir);
+        let news = news::open(state_dir, &used, now);
         let mut core = Self {
             gateway,
             schedules: config.active_schedules(now),
@@ -141,8 +148,10 @@ impl Core {
             notifier,
             load: parts.load,
             standing: Standing::default(),
-            used: used::open(state_dir),
+            used,
             keeper: Keeper::default(),
+            news,
+            asking: asking::open(state_dir),
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -207,6 +216,7 @@ impl Core {
                 self.take_back_switch(OrderRule::Shield, None, reason, who).and_then(|view| reply(&view))
             }
             Command::Undo { order, reason } => self.undo(order, reason, who).and_then(|view| reply(&view)),
+            Command::Answer { question, keep } => self.answer(question, keep, who).and_then(|view| reply(&view)),
             Command::Resume { what } => self.resume(&what, who).and_then(|view| reply(&view)),
             Command::Reload { confirm } => {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
@@ -255,6 +265,7 @@ impl Core {
             notify: self.notifier.states().into_iter().map(Into::into).collect(),
             answers: self.gateway.counters().ok().map(|counters| counters.answers.into()),
             orders: self.in_force.len(),
+            questions: self.questions(),
             shield: self.switches(OrderRule::Shield),
             international_off: self.switches(OrderRule::InternationalOff),
             pid: std::process::id(),
@@ -300,6 +311,8 @@ impl Core {
         self.notifier.tick(now);
         self.watch();
         self.keep_known(false);
+        self.look_for_news();
+        self.end_questions();
         self.end_trial(now);
         let expired = self.book.newly_expired(now);
         if !expired.is_empty() {
@@ -373,7 +386,7 @@ impl Core {
     pub fn next_expiry(&self) -> Option<Timestamp> {
         let now = self.now();
         let boundary = self.boundary.filter(|boundary| *boundary > now);
-        [self.book.next_expiry(now), self.trial_end(now), boundary].into_iter().flatten().min()
+        [self.book.next_expiry(now), self.trial_end(now), boundary, self.asking.next()].into_iter().flatten().min()
     }
 
     /// Now, as the daemon sees it.
@@ -386,10 +399,11 @@ impl Core {
         // Those that tell what a limit held: their cells are read once the gateway is free.
         let mut limited = Vec::new();
         let (followers, recent, standing) = (&self.followers, &mut self.recent, &mut self.standing);
-        let (journal, notifier) = (&self.journal, &self.notifier);
+        let (journal, notifier, news) = (&self.journal, &self.notifier, &mut self.news);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
             notifier.count(&event);
+            news.note(&event);
             if standing.note(&event) && limited.len() < held::MOST {
                 limited.push(event);
             } else {
@@ -407,6 +421,7 @@ impl Core {
         });
         self.note_limited(limited);
         self.watch_if_due();
+        self.tell_calls();
     }
 
     /// The gateway, for what only the event loop asks.
@@ -418,6 +433,8 @@ impl Core {
     pub fn note_stop(&mut self, why: &str) {
         self.keep_used();
         self.keep_known(true);
+        self.keep_news();
+        self.stop_asking();
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }
 

@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr, os::fd::BorrowedFd, sync::Arc};
 
 use gateway_common::{
     Class, Method, Reason, Verdict,
-    call::State,
+    call::{Call, State},
     judged::Who,
     limit::{CellKey, window::Ring},
 };
@@ -38,6 +38,9 @@ pub trait Gateway {
 
     /// Calls and registrations that came from outside, as far as the tables remember them, in no order.
     fn outside_calls(&self) -> anyhow::Result<Vec<FromOutside>>;
+
+    /// Every call and registration that the tables remember, in no order; their times are of [`Gateway::clock`].
+    fn call_records(&self) -> anyhow::Result<Vec<Call>>;
 
     /// What was learned of the site.
     fn site(&self) -> anyhow::Result<SiteState>;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use gateway_common::limit::{CellKey, window::Ring};
+use gateway_common::{
+    Verdict,
+    limit::{CellKey, window::Ring},
+};
 
 use super::{
     Core, Event, Held,
@@ -16,21 +19,30 @@ pub(super) const MOST: usize = 4096;
 const TOLD: usize = 4;
 
 impl Core {
-    /// Hands events of what limits refused to the journal, each with what the limit held.
-    pub(super) fn note_limited(&self, events: Vec<Event>) {
+    /// Hands events of what limits refused to the journal, each with what the limit held, and asks about calls that went on
+    /// over one that asks.
+    pub(super) fn note_limited(&mut self, events: Vec<Event>) {
         if events.is_empty() {
             return;
         }
         let clocks = self.clocks();
         // A telephone that runs wild asks for the same cell a thousand times.
-        let mut read = HashMap::new();
+        let (mut read, mut over) = (HashMap::new(), Vec::new());
         for mut event in events {
-            event.held = self.held(&event, clocks, &mut read);
+            event.held = self.held(&event, clocks, &mut read, &mut over);
             self.journal.note(event);
         }
+        self.ask_about(&over);
     }
 
-    fn held(&self, event: &Event, clocks: Clocks, read: &mut HashMap<CellKey, Option<Ring>>) -> Vec<Held> {
+    /// What the cells of a call held. Those that it went on over are added to `over`, with the country.
+    fn held(
+        &self,
+        event: &Event,
+        clocks: Clocks,
+        read: &mut HashMap<CellKey, Option<Ring>>,
+        over: &mut Vec<(CellKey, u16)>,
+    ) -> Vec<Held> {
         let Some(profile) = profile_of(&self.config, Some(event.source)) else { return Vec::new() };
         let call = Charged {
             who: event.who,
@@ -55,9 +67,13 @@ impl Core {
                 tracing::warn!("cannot read how many calls were up; the journal lacks that: {error:#}");
                 0
             });
-            if ring.is_some() || up > 0 {
-                held.extend(named.held(ring.as_ref().unwrap_or(&Ring::FRESH), up, event.clock, clocks));
+            let counted = ring.is_some() || up > 0;
+            let ring = ring.as_ref().unwrap_or(&Ring::FRESH);
+            let told = if counted { named.held(ring, up, event.clock, clocks) } else { None };
+            if told.is_some() && event.verdict == Verdict::WouldDrop {
+                over.push((key, call.country));
             }
+            held.extend(told);
         }
         held.truncate(TOLD);
         held

@@ -1,5 +1,6 @@
 //! The daemon: one process that owns the attached filter, the orders and the control socket.
 
+mod asking;
 mod cell;
 mod change;
 mod core;
@@ -11,6 +12,7 @@ mod held;
 mod known;
 mod listing;
 mod mask;
+mod news;
 mod past;
 mod reload;
 mod run;
@@ -18,6 +20,7 @@ mod standing;
 mod suggest;
 mod switch;
 mod used;
+mod whole;
 
 pub use self::core::{Adjuster, Clock, Core, Flow, Loader, Parts, Starter};
 pub(crate) use cell::{cell_level, line_word};

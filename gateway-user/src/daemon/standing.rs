@@ -62,6 +62,11 @@ impl Standing {
         self.due |= tells;
         tells
     }
+
+    /// Notes a suspension that was told by whoever asked for it.
+    pub(super) fn is_told(&mut self, key: CellKey, since: u64, what: String) {
+        self.told.insert(key, (since, what));
+    }
 }
 
 impl Core {
@@ -220,6 +225,7 @@ impl Core {
             self.call_freely(Site::number(code))?;
         }
         self.standing.told.retain(|key, _| !hit.iter().any(|(it, _)| it == key));
+        self.asking.forget(&hit);
         let done = match lifted {
             0 => format!("resume {parsed}: nothing was suspended; what was counted begins anew"),
             n => format!("resume {parsed}: {n} {} lifted", if n == 1 { "suspension" } else { "suspensions" }),
@@ -232,6 +238,9 @@ impl Core {
     /// Lets the floor count the calls to a country anew, as one that the site has used before.
     fn call_freely(&mut self, country: u16) -> Result<(), ErrorView> {
         let key = CellKey { limit: FLOOR_CELL, kind: Key::Country as u32, value: u64::from(country) };
+        if let Some(code) = Site::code(u64::from(country)) {
+            self.expect_country(code);
+        }
         let ring = Ring { used: 1, first: self.gateway.clock().max(1), ..Ring::FRESH };
         self.gateway.set_cell(&key, Some(&ring)).map_err(refused)
     }

@@ -3,8 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +12,7 @@ use gateway_common::{
 };
 use jiff::Timestamp;
 
-use super::{Core, cell::Clocks};
+use super::{Core, cell::Clocks, whole};
 use crate::policy::floor::NEW;
 
 /// The first call to each country, by its ISO code.
@@ -53,12 +51,7 @@ pub(super) fn keep(core: &mut Core, cells: &[(CellKey, Ring)], clocks: Clocks) {
 }
 
 fn write(dir: &Path, used: &Used) -> io::Result<()> {
-    let (path, new) = (path(dir), path(dir).with_extension("new"));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&serde_json::to_vec(used)?)?;
-    file.sync_all()?;
-    fs::rename(&new, &path)?;
-    fs::File::open(dir)?.sync_all()
+    whole::write(&path(dir), &serde_json::to_vec(used)?)
 }
 
 /// Whether a cell is one in which the floor counts the calls to a country.

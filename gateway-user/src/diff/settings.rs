@@ -118,6 +118,7 @@ fn site(it: &Site) -> Facts {
         ("region", Some(it.region.clone())),
         ("extensions", extensions),
         ("own_numbers", list(it.own_numbers.iter().map(|number| format!("+{number}")))),
+        ("outside_registration", Some(it.outside_registration.as_str().to_owned())),
     ]
 }
 
@@ -145,6 +146,8 @@ fn limit(it: &Limit) -> Facts {
         ("suspend", it.suspend.map(|time| format!("{}s", time.as_secs()))),
         ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),
         ("schedule", it.schedule.clone()),
+        ("ask", it.ask.map(|time| format!("{}s", time.as_secs()))),
+        ("ask_schedule", it.ask_schedule.clone()),
     ]
 }
 

@@ -150,6 +150,20 @@ pub enum ChangeKind {
     Resumed,
     /// Calls went uncounted by limits.
     Uncounted,
+    /// A country was called for the first time.
+    NewCountry,
+    /// An account registered from a network where it never was.
+    NewNetwork,
+    /// Somebody calls abroad as regularly as only a machine does.
+    RegularCalls,
+    /// A trunk called a foreign number.
+    TrunkAbroad,
+    /// The owner was asked before a limit suspends.
+    Asked,
+    /// He answered.
+    Answered,
+    /// Nobody did.
+    Unanswered,
 }
 
 impl ChangeKind {
@@ -168,6 +182,13 @@ impl ChangeKind {
             Self::Suspended => "suspended",
             Self::Resumed => "resumed",
             Self::Uncounted => "uncounted",
+            Self::NewCountry => "new-country",
+            Self::NewNetwork => "new-network",
+            Self::RegularCalls => "regular-calls",
+            Self::TrunkAbroad => "trunk-abroad",
+            Self::Asked => "asked",
+            Self::Answered => "answered",
+            Self::Unanswered => "unanswered",
         }
     }
 }

@@ -127,6 +127,11 @@ fn of_reason(reason: Reason, decision: &Decision) -> Remedy {
              such as `tollgate allow LV --max 40/1d`",
         ),
         Reason::Banned => Remedy::undo(format!("tollgate resume {}", decision.source)),
+        Reason::OutsideRegistration => Remedy::advice(format!(
+            "a telephone of yours: `tollgate allow {} --for 5m` lets it register, which makes it known; for good, write its \
+             network in sources of a profile, with outside_registration = \"known\" in [site], and `tollgate reload`",
+            decision.source
+        )),
         Reason::InternationalOff
         | Reason::TcpDenied
         | Reason::Shield

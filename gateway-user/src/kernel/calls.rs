@@ -10,7 +10,7 @@ use aya::{
     maps::{Array, HashMap, Map as AnyMap, MapData, MapError},
 };
 use gateway_common::{
-    Class, Reason,
+    Class,
     addr::Addr,
     call::{CALL, Call, PLACES, State, place},
     judged::Who,
@@ -57,11 +57,12 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
 
 /// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
 pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
-    let mut found = Vec::new();
-    for call in Calls::of(ebpf)?.all() {
-        found.extend(outside(&call?, clocks));
-    }
-    Ok(found)
+    Ok(records(ebpf)?.iter().filter_map(|call| outside(call, clocks)).collect())
+}
+
+/// Every record of the tables, also of calls that are over.
+pub(super) fn records(ebpf: &Ebpf) -> Result<Vec<Call>> {
+    Calls::of(ebpf)?.all().collect()
 }
 
 fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
@@ -71,8 +72,7 @@ fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
     Some(FromOutside {
         source: address(call.caller),
         host: address(call.callee),
-        // Of all that is kept only a registration makes no call.
-        registers: call.reason == Reason::SipOther as u8,
+        registers: call.registers(),
         answered,
         who,
         line: call.line,
@@ -266,6 +266,8 @@ pub(super) fn monotonic() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use gateway_common::Reason;
+
     use super::*;
 
     #[test]

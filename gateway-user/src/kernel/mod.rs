@@ -33,6 +33,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use aya::Ebpf;
 use gateway_common::{
     Reason,
+    call::Call,
     judged::Judged,
     limit::{CellKey, window::Ring},
 };
@@ -322,6 +323,10 @@ impl Gateway for Kernel {
 
     fn outside_calls(&self) -> Result<Vec<FromOutside>> {
         calls::outside_calls(&self.ebpf, Clocks::now())
+    }
+
+    fn call_records(&self) -> Result<Vec<Call>> {
+        calls::records(&self.ebpf)
     }
 
     fn site(&self) -> Result<SiteState> {

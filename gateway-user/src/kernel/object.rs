@@ -115,7 +115,7 @@ mod tests {
         let plain = Schema::of(PLAIN).unwrap();
         assert_eq!(plain, Schema::of(TRACING).unwrap());
         assert_eq!(plain.digest.len(), 16);
-        assert_eq!(plain.maps["LIMITS"].key_size, 16);
+        assert_eq!(plain.maps["WINDOWS"].key_size, 16);
     }
 
     #[test]

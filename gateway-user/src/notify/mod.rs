@@ -29,8 +29,9 @@ const LAST: Duration = Duration::from_secs(2);
 pub struct Notice {
     /// When it happened.
     pub time: Timestamp,
-    /// `start`, `stop`, `policy`, `mode`, `order`, `undo`, `expired`, `detach`, `suspended`, `resumed`, `uncounted` or
-    /// `burst`.
+    /// `start`, `stop`, `policy`, `mode`, `order`, `undo`, `expired`, `detach`, `suspended`, `resumed`, `uncounted`,
+    /// `new-country`, `new-network`, `regular-calls`, `trunk-abroad`, `asked`, `answered`,
+    /// `unanswered` or `burst`.
     pub kind: String,
     /// What happened, in words.
     pub text: String,

@@ -7,8 +7,8 @@ use gateway_common::{
     policy::image::{
         ACTIONS, AT_ONCE, BANS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY,
         ENFORCE, FLOOR, FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS,
-        PROFILE_CELLS, PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, SHIELD, SHORT, SOURCES_V4, SOURCES_V6,
-        SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        PROFILE_CELLS, PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, REGISTER_DENY, REGISTER_KNOWN, SHIELD, SHORT,
+        SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -30,7 +30,7 @@ use super::{
     sources, trie,
 };
 use crate::{
-    config::{Config, Mode, Over, Profile, TcpPolicy},
+    config::{Config, Mode, OutsideRegistration, Over, Profile, TcpPolicy},
     daemon::{ActiveOrder, OrderRule},
     numbering,
     orders::Scope,
@@ -338,6 +338,8 @@ fn switches(config: &Config, orders: &[ActiveOrder]) -> u64 {
         (orders.iter().any(|order| order.rule == OrderRule::Shield), SHIELD),
         (config.limits.iter().any(|limit| limit.over == Over::Ban), BANS),
         (config.floor || config.limits.iter().any(|limit| limits::at_once(limit) != 0), AT_ONCE),
+        (config.site.outside_registration == OutsideRegistration::Deny, REGISTER_DENY),
+        (config.site.outside_registration == OutsideRegistration::Known, REGISTER_KNOWN),
     ]
     .into_iter()
     .fold(0, |all, (on, switch)| if on { all | switch } else { all })

@@ -63,6 +63,11 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
             (found.order, found.rule) =
                 order.map(|order| (order.number, format!("order {}: {}", order.number, order.action()))).unzip();
         }
+        Reason::OutsideRegistration => {
+            let place = config.site.outside_registration_at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+            let word = config.site.outside_registration.as_str();
+            found.rule = Some(format!("site.outside_registration = {word:?}{place}"));
+        }
         // An order that allows stops only what is too much for it, and undoing it would let less pass.
         Reason::Order => match by_order() {
             Some((order, rule)) if order.rule == OrderRule::Allow => found.limit = Some(format!("{rule}: used up")),

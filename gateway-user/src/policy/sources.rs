@@ -127,6 +127,7 @@ fn entry(
     let imported = around.iter().any(|(_, facts)| facts.imported);
     let file = if imported && trunk == 0 { Ruling::Block } else { Ruling::None };
     let leaf = SourceEntry::new(number, trunk, said.ruling(), file);
+    let leaf = if profile == 0 { leaf } else { leaf.named() };
     Some(if said.is_watched() { leaf.watched() } else { leaf })
 }
 

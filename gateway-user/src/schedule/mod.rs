@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use holidays::{holidays, last_holiday};
 
 use crate::{
-    config::{Answer, Config, Entry},
+    config::{Answer, Config, Entry, Over},
     what::What,
 };
 
@@ -175,6 +175,13 @@ impl Config {
         self.schedules.iter().filter_map(|schedule| schedule.next_change(now)).min()
     }
 
+    /// The same where nobody is there to ask: every limit suspends at once.
+    pub fn without_asking(&self) -> Self {
+        let mut config = self.clone();
+        config.limits.iter_mut().for_each(|limit| limit.ask = None);
+        config
+    }
+
     /// The policy as it holds at `now`: entries and limits of schedules that hold stand beside the others, and those of
     /// schedules that do not are left out.
     pub fn at(&self, now: Timestamp) -> Cow<'_, Self> {
@@ -190,6 +197,9 @@ impl Config {
             .filter(|limit| limit.schedule.as_ref().is_some_and(|name| !active.contains(name)))
             .map(|limit| limit.name.as_str())
             .collect();
+        for limit in config.limits.iter_mut().filter(|limit| limit.asks_in(&active)) {
+            limit.over = Over::Warn;
+        }
         for profile in &mut config.profiles {
             profile.limits.retain(|name| !idle.contains(&name.as_str()));
             let mut holding: Vec<&Scheduled> =

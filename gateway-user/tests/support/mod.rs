@@ -14,7 +14,7 @@ use std::{
 
 use gateway_common::{
     Class, Method, Reason, Verdict,
-    call::State,
+    call::{Call, State},
     judged::Who,
     limit::{CellKey, window::Ring},
 };
@@ -58,6 +58,8 @@ pub(crate) struct Board {
     /// What the default profile blocks, and its limits.
     pub(crate) blocked: Vec<String>,
     pub(crate) limits: Vec<String>,
+    /// What happens over each limit of the policy, as it holds.
+    pub(crate) overs: Vec<&'static str>,
     /// What imports name.
     pub(crate) imported: Vec<String>,
     pub(crate) generation: u64,
@@ -73,6 +75,8 @@ pub(crate) struct Board {
     pub(crate) uncounted: u64,
     /// Sources that the PBX knows, and until when by the clock.
     pub(crate) known: Vec<(IpAddr, u64)>,
+    /// What the tables remember of calls and registrations.
+    pub(crate) records: Vec<Call>,
     pub(crate) now: Option<Timestamp>,
 }
 
@@ -103,6 +107,7 @@ impl Gateway for Fake {
         let default = &config.profiles[0];
         board.blocked = default.block.iter().map(|entry| entry.what.to_string()).collect();
         board.limits.clone_from(&default.limits);
+        board.overs = config.limits.iter().map(|limit| limit.over.as_str()).collect();
         board.imported = config.imported.iter().map(|it| it.network.to_string()).collect();
         Ok(Applied {
             generation: board.generation,
@@ -152,6 +157,10 @@ impl Gateway for Fake {
             last: Timestamp::UNIX_EPOCH,
         };
         Ok(vec![register])
+    }
+
+    fn call_records(&self) -> anyhow::Result<Vec<Call>> {
+        Ok(self.0.lock().unwrap().records.clone())
     }
 
     fn site(&self) -> anyhow::Result<SiteState> {

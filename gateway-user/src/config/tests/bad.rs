@@ -41,6 +41,8 @@ const CASES: &[Case] = &[
     ("[site]\nregion = \"jp\"", 2, "\"jp\" is no region", "write \"JP\""),
     ("[site]\nregion = \"Japan\"", 2, "\"Japan\" is no region", "ISO 3166-1"),
     ("[site]\nregion = \"XX\"", 2, "\"XX\" is no region", "\"ZZ\" for none"),
+    ("[site]\noutside_registration = \"none\"", 2, "\"none\" is not one of allow, known, deny", "write "),
+    ("[site]\noutside_registration = false", 2, "takes a string in quotes", "outside_registration = \"known\""),
     ("[site]\nextensions = 3", 2, "extensions takes a string in quotes", "extensions = \"2-5\""),
     ("[site]\nextensions = \"5-2\"", 2, "runs backwards", "write \"2-5\""),
     ("[site]\nextensions = \"0-3\"", 2, "\"0-3\"", "\"2-5\""),

@@ -84,6 +84,7 @@ reject = 486
 region = "JP"
 extensions = "2-5"
 own_numbers = ["+81312345678"]
+outside_registration = "deny"
 time_zone = "Asia/Tokyo"
 holidays = ["JP", "2026-12-29"]
 
@@ -199,7 +200,13 @@ fn every_key_is_understood() {
     );
     assert_eq!(
         config.site,
-        Site { region: "JP".into(), extensions: Some((2, 5)), own_numbers: vec!["81312345678".into()] }
+        Site {
+            region: "JP".into(),
+            extensions: Some((2, 5)),
+            own_numbers: vec!["81312345678".into()],
+            outside_registration: OutsideRegistration::Deny,
+            outside_registration_at: Some("tollgate.toml:21".into()),
+        }
     );
     let second = Duration::from_secs(1);
     assert_eq!(config.emergency_unproved, Rate { count: 6, per: second * 20, burst: 4 });
@@ -241,6 +248,8 @@ fn every_key_is_understood() {
                 over: Over::Warn,
                 ban: None,
                 schedule: None,
+                ask: None,
+                ask_schedule: None,
             },
             Limit {
                 name: "caller".into(),
@@ -257,6 +266,8 @@ fn every_key_is_understood() {
                 over: Over::Drop,
                 ban: None,
                 schedule: Some("night".into()),
+                ask: None,
+                ask_schedule: None,
             },
         ]
     );
@@ -415,4 +426,60 @@ over = "suspend"
     assert_eq!(warned, ["ban has no effect: this limit does not ban"]);
     let abroad = config.limits.iter().find(|limit| limit.name == "abroad").unwrap();
     assert_eq!((abroad.windows.len(), abroad.concurrent, abroad.over), (4, Some(3), Over::Suspend));
+}
+
+#[test]
+fn who_is_to_be_known_must_be_able_to_become_so() {
+    let site = "[site]\nregion = \"JP\"\noutside_registration = \"known\"\n";
+    let home = "[profile.home]\nsources = [\"198.51.100.0/24\"]\n";
+    let lan = "[interface.eth0]\n[interface.eth1]\nrole = \"lan\"\n";
+    assert_eq!(warnings(&format!("{site}{home}{lan}")), [""; 0]);
+    assert_eq!(warnings(&format!("{site}{home}")), [""; 0], "interfaces may be named by `run --iface`");
+    let found = warnings(&format!("{site}{lan}"));
+    assert!(found[0].contains("tollgate.toml:3: a telephone outside that was away for a day"), "{found:?}");
+    let found = warnings(&format!("{site}{home}[interface.eth0]\n"));
+    assert!(found[0].contains("nobody outside is ever known"), "{found:?}");
+    let found = warnings(&format!("{site}{lan}[profile.all]\nsources = [\"0.0.0.0/0\"]\n"));
+    assert!(found[0].contains("everybody in 0.0.0.0/0 may register, since profile.all names it"), "{found:?}");
+    assert_eq!(found.len(), 1);
+    for word in ["allow", "deny"] {
+        assert_eq!(warnings(&format!("{}[interface.eth0]\n", site.replace("known", word))), [""; 0], "{word}");
+    }
+}
+
+#[test]
+fn a_limit_asks_in_business_hours_whom_it_reaches() {
+    let limit = "[profile.default]\nlimits = [\"abroad\"]\n[limit.abroad]\nkey = \"source\"\nclass = \"international\"\n\
+                 windows = [\"5/60s\"]\nover = \"suspend\"\nask = \"15m\"\nask_schedule = \"business\"\n";
+    let rest = "[schedule.business]\nhours = \"09:00-18:00\"\n[notify]\ncommand = [\"/bin/true\"]\n";
+    let whole = format!("[site]\nregion = \"JP\"\n{limit}{rest}");
+    let config = good(&whole);
+    assert_eq!(warnings(&whole), [""; 0]);
+    let over = |time: &str| config.at(time.parse().unwrap()).limits[0].over;
+    let zone = jiff::tz::TimeZone::system();
+    let at = |hour| {
+        jiff::civil::date(2026, 11, 20).at(hour, 0, 0, 0).to_zoned(zone.clone()).unwrap().timestamp().to_string()
+    };
+    assert_eq!(
+        (over(&at(8)), over(&at(9)), over(&at(17)), over(&at(18))),
+        (Over::Suspend, Over::Warn, Over::Warn, Over::Suspend)
+    );
+    let dead = config.without_asking();
+    assert_eq!(dead.at(at(12).parse().unwrap()).limits[0].over, Over::Suspend, "nobody is there to ask");
+    for (from, to, message, remedy) in [
+        ("over = \"suspend\"", "over = \"drop\"", "ask beside over = \"drop\"", "write over = \"suspend\""),
+        ("windows = ", "concurrent = 3\nwindows = ", "concurrent beside ask", "in a limit of its own"),
+        ("ask_schedule = \"business\"\n", "", "ask without ask_schedule", "[schedule.business]"),
+        ("ask = \"15m\"\n", "", "ask_schedule without ask", "write ask = \"15m\""),
+        ("ask = \"15m\"", "ask = \"30s\"", "less than a minute", "write ask = \"15m\""),
+        ("ask = \"15m\"", "ask = \"13h\"", "more than 12h", "write ask = \"15m\""),
+        ("[notify]\ncommand = [\"/bin/true\"]\n", "", "limit.abroad asks, and nobody would hear it", "write [notify]"),
+        ("[schedule.business]", "[schedule.busines]", "there is no schedule \"business\"", "write \"busines\""),
+    ] {
+        let found = bad(&whole.replace(from, to));
+        assert!(
+            found.iter().any(|it| it.to_string().contains(message) && it.to_string().contains(remedy)),
+            "{to}: {found:?}"
+        );
+    }
 }
