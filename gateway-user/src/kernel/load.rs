@@ -15,9 +15,7 @@ use crate::{
     doctor::{Grade, kernel},
 };
 
-/// Limiter cells of the self-test, whose sources are few.
-const PROVED_CELLS: u32 = 4096;
-/// Octets of its rings, which nobody reads: one page, the least that a ring has.
+/// Octets of the rings of the self-test, which nobody reads: one page, the least that a ring has.
 const PROVED_RING: u32 = 4096;
 /// Lines of the verifier's log that are shown.
 const LOG_LINES: usize = 12;
@@ -29,7 +27,7 @@ pub(super) enum Use<'a> {
     Filter(&'a Path),
     /// Test runs: the state is its own, clock and interface come with the frame.
     Probe,
-    /// The self-test of the daemon: test runs, with room for few sources, since it stays loaded.
+    /// The self-test of the daemon: test runs, with small rings, since it stays loaded.
     Proof,
     /// Measurements: as for filtering, but the state is its own and ends with it.
     Measure,
@@ -62,7 +60,6 @@ pub(super) fn open(object: &[u8], usage: Use<'_>) -> Result<Ebpf> {
     let probe = u32::from(matches!(usage, Use::Probe | Use::Proof));
     loader.override_global("PROBE", &probe, true);
     if matches!(usage, Use::Proof) {
-        loader.map_max_entries("LIMITS", PROVED_CELLS);
         for ring in ["EVENTS", "EVENTS_OWN"] {
             loader.map_max_entries(ring, PROVED_RING);
         }
