@@ -15,12 +15,10 @@ use gateway_common::{
 
 use crate::{
     calls::find,
-    cells::NOEXIST,
-    counters::count_full,
     env::with_image,
     maps::Image,
     window::{masked, rolled},
-    windows::FRESH,
+    windows::{self, cell},
 };
 
 /// BPF_F_NO_PREALLOC: few sites bound calls at once, and a cell takes memory when it is made.
@@ -35,28 +33,7 @@ pub(crate) static CHANNELS: HashMap<CellKey, Holders, 8_192, AS_NEEDED> = HashMa
 #[btf_map]
 pub(crate) static CHANNELS_SHARED: HashMap<CellKey, Holders, 1_024, AS_NEEDED> = HashMap::new();
 
-/// The cell of a key, made where it is missing and a call is to hold a channel of it.
-#[inline(always)]
-fn holders<const MOST: usize>(
-    map: &HashMap<CellKey, Holders, MOST, AS_NEEDED>,
-    key: &CellKey,
-    make: bool,
-) -> Option<*mut Holders> {
-    if let Some(holders) = map.get_ptr_mut(key) {
-        return Some(holders);
-    }
-    if !make {
-        return None;
-    }
-    let fresh = FRESH.get_ptr(0)?.cast::<Holders>();
-    // SAFETY: the map gave the pointer, its value is larger than this one, and is always zero.
-    let _ = map.insert(key, unsafe { &*fresh }, NOEXIST);
-    let made = map.get_ptr_mut(key);
-    if made.is_none() {
-        count_full();
-    }
-    made
-}
+const _: () = assert!(size_of::<Holders>() <= size_of::<windows::Cell>(), "a fresh cell would be cut off");
 
 /// The channels of one cell.
 struct Channels {
@@ -105,8 +82,8 @@ pub(crate) extern "C" fn tg_seize(image: *const Image, named: u64, value: u64, m
     let now = env.now();
     let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
     let found = match key.table() {
-        Table::Shared => holders(&CHANNELS_SHARED, &key, call != 0),
-        _ => holders(&CHANNELS, &key, call != 0),
+        Table::Shared => cell(&CHANNELS_SHARED, &key, call != 0),
+        _ => cell(&CHANNELS, &key, call != 0),
     };
     let Some(holders) = found else { return 1 };
     channels::seize(&mut Channels { holders, now }, most, call) as u64

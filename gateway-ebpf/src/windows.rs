@@ -46,19 +46,24 @@ pub(crate) static BANS: HashMap<CellKey, Cell, 4_096> = HashMap::new();
 
 /// A cell that nothing has happened to, always zero: too large for a stack.
 #[btf_map]
-pub(crate) static FRESH: Array<[u64; size_of::<Cell>() / 8], 1> = Array::new();
+static FRESH: Array<[u64; size_of::<Cell>() / 8], 1> = Array::new();
 
-/// The cell of a key, made where it is missing and something is to be remembered.
+/// The cell of a key, made where it is missing and something is to be remembered: no larger than a [`Cell`], and all of its bits
+/// may be zero.
 #[inline(always)]
-fn cell<const MOST: usize>(map: &HashMap<CellKey, Cell, MOST>, key: &CellKey, make: bool) -> Option<*mut Cell> {
+pub(crate) fn cell<V, const MOST: usize, const FLAGS: usize>(
+    map: &HashMap<CellKey, V, MOST, FLAGS>,
+    key: &CellKey,
+    make: bool,
+) -> Option<*mut V> {
     if let Some(cell) = map.get_ptr_mut(key) {
         return Some(cell);
     }
     if !make {
         return None;
     }
-    let fresh = FRESH.get_ptr(0)?.cast::<Cell>();
-    // SAFETY: the map gave the pointer, and its value is of the size of a cell, all of whose bits may be zero.
+    let fresh = FRESH.get_ptr(0)?.cast::<V>();
+    // SAFETY: the map gave the pointer, and its value is at least as large as what is read, all of whose bits may be zero.
     let _ = map.insert(key, unsafe { &*fresh }, NOEXIST);
     let made = map.get_ptr_mut(key);
     if made.is_none() {

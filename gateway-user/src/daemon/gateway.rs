@@ -340,6 +340,32 @@ pub struct Event {
     pub held: Vec<Held>,
 }
 
+#[cfg(test)]
+impl Event {
+    /// A call abroad of a telephone that passed at the beginning of time.
+    pub(crate) fn sample() -> Self {
+        Self {
+            time: Timestamp::UNIX_EPOCH,
+            verdict: Verdict::Pass,
+            reason: Reason::Allowed,
+            method: Some(Method::Invite),
+            class: Class::International,
+            country: Some("LV"),
+            number: None,
+            source: std::net::Ipv4Addr::new(192, 0, 2, 20).into(),
+            interface: "eth1".into(),
+            side: Role::Lan,
+            who: Who::Lan,
+            generation: 1,
+            policy: None,
+            decided: None,
+            line: 0,
+            clock: 0,
+            held: Vec::new(),
+        }
+    }
+}
+
 /// A cell of a limit by windows, as full as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {

@@ -133,31 +133,20 @@ fn most(all: impl IntoIterator<Item = (String, u64)>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::{Class, Reason};
+    use gateway_common::Reason;
     use jiff::ToSpan as _;
 
     use super::*;
-    use crate::config::Role;
 
     fn event(second: i64, who: Who, verdict: Verdict, source: u8) -> Event {
         Event {
             time: Timestamp::UNIX_EPOCH + second.seconds(),
             verdict,
             reason: Reason::BlockedCountry,
-            method: None,
-            class: Class::International,
             country: Some(if source == 1 { "SL" } else { "LV" }),
-            number: None,
             source: std::net::Ipv4Addr::new(192, 0, 2, source).into(),
-            interface: "eth1".into(),
-            side: Role::Lan,
             who,
-            generation: 1,
-            policy: None,
-            decided: None,
-            line: 0,
-            clock: 0,
-            held: Vec::new(),
+            ..Event::sample()
         }
     }
 

@@ -115,7 +115,6 @@ mod tests {
         super::{super::used::Used, Kept, Kind},
         *,
     };
-    use crate::config::Role;
     use gateway_common::{Class, Method, Reason, Verdict, judged::Who};
 
     fn at(minute: i64) -> Timestamp {
@@ -123,25 +122,8 @@ mod tests {
     }
 
     fn call(minute: i64, who: Who, country: &'static str) -> Event {
-        Event {
-            time: at(minute),
-            verdict: Verdict::Pass,
-            reason: if who == Who::Trunk { Reason::Inbound } else { Reason::Allowed },
-            method: Some(Method::Invite),
-            class: Class::International,
-            country: Some(country),
-            number: None,
-            source: std::net::Ipv4Addr::new(192, 0, 2, 20).into(),
-            interface: "eth1".into(),
-            side: Role::Lan,
-            who,
-            generation: 1,
-            policy: None,
-            decided: None,
-            line: 0,
-            clock: 0,
-            held: Vec::new(),
-        }
+        let reason = if who == Who::Trunk { Reason::Inbound } else { Reason::Allowed };
+        Event { time: at(minute), reason, country: Some(country), who, ..Event::sample() }
     }
 
     fn news() -> News {
