@@ -7,7 +7,7 @@ use gateway_common::{
     env::{self, Cells},
     limit::{
         CellKey, gcra,
-        table::{self, Place, SETS, Set, WAYS},
+        table::{self, OCTETS, Place, SETS, Set, WAYS},
     },
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Cell {
     tag: u64,
     tat: u64,
 }
+
+const _: () = assert!(size_of::<Cell>() * (SETS * WAYS) as usize == OCTETS, "user space would empty another part");
 
 /// The limiter cells: 65,536 sets of eight, 8 MB.
 #[btf_map]

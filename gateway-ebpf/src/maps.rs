@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use gateway_common::{
     addr::Addr,
-    call::{Call, Digest, PLACES},
+    call::{CALL, Call, Digest, PLACES},
     counters::COUNTERS,
     judged::Judged,
     policy::image::CELLS,
@@ -48,6 +48,8 @@ pub(crate) struct Place {
     pub(crate) id: Digest,
     pub(crate) call: Call,
 }
+
+const _: () = assert!(size_of::<Place>() == 16 + CALL, "user space would read other words");
 
 /// Calls of sources that nobody knows, each in the place that its Call-ID names, 4 MB: what has the same place is forgotten. A hash
 /// that evicts is several times as dear, for calls that a flood pushes out either way.

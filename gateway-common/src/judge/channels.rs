@@ -7,8 +7,8 @@ use super::{
     Asker, Charge,
     charge::{Account, Bill},
     limits::{LIMITS_A_PROFILE, concerns, worse},
-    source::{Source, settled, stop},
-    windows::{Asked, Floor, is_abroad, key},
+    source::{settled, stop},
+    windows::{Asked, Floor, is_of_floor, key},
 };
 use crate::{
     Method, Reason, Verdict,
@@ -16,9 +16,7 @@ use crate::{
     env::Env,
     judged::Who,
     limit::CellKey,
-    policy::image::{
-        AT_ONCE, FLOOR, FLOOR_LIMIT, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD, LIMITS, OVER_WARN, SWITCHES,
-    },
+    policy::image::{AT_ONCE, FLOOR_LIMIT, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD, LIMITS, OVER_WARN, SWITCHES},
 };
 
 /// The limits refuse, in the lower half of [`Bill::busy`]; above it, whether the floor does.
@@ -98,10 +96,8 @@ pub(super) fn ask<E: Env>(env: &mut E) {
     if !counts(env, asker) {
         return;
     }
-    let class = Account(bill.account).found().class();
     let mut busy = env.channels(0) as u32;
-    let abroad = env.cell(SWITCHES) & FLOOR != 0 && asker.is(Who::Lan) && is_abroad(class);
-    if abroad && !floor(env, 0) {
+    if is_of_floor(&bill.source(env), Account(bill.account).found().class()) && !floor(env, 0) {
         busy |= FLOOR_IS_BUSY;
     }
     env.bill().busy = busy;
@@ -118,16 +114,14 @@ pub(super) fn seize<E: Env>(env: &mut E) {
         return;
     }
     let account = Account(bill.account);
-    let class = account.found().class();
     let record = env.judged();
     let (passes, admitted) = (
         Verdict::from_u8(record.verdict).is_some_and(Verdict::passes),
         record.verdict == Verdict::Pass as u8 && !account.is_spared(),
     );
-    let source = Source { asker, profile: bill.profile, switches: env.cell(SWITCHES) };
+    let source = bill.source(env);
     let mut refused = (Verdict::Pass, Reason::Allowed);
-    let abroad = source.switches & FLOOR != 0 && asker.is(Who::Lan) && is_abroad(class);
-    if passes && abroad && !floor(env, id) {
+    if passes && is_of_floor(&source, account.found().class()) && !floor(env, id) {
         let now = env.now();
         refused = stop(Reason::from_u8(env.floor(Floor::Trip, now) as u8).unwrap_or(Reason::Floor));
     } else if admitted {

@@ -7,13 +7,12 @@ use super::{
     channels::{self, FLOOR_IS_BUSY},
     limits::{Charge, ceiling, limits},
     source::{Asker, Source, settled, stop},
-    windows::{Floor, is_abroad},
+    windows::{Floor, is_of_floor},
 };
 use crate::{
     Method, Reason, Verdict,
     env::Env,
-    judged::Who,
-    policy::image::{FLOOR, SWITCHES},
+    policy::{Policy, image::SWITCHES},
 };
 
 /// A call that rules have decided about, and that is still to be charged.
@@ -32,6 +31,12 @@ impl Bill {
     #[inline(always)]
     pub(super) const fn is_due(&self) -> bool {
         self.account != 0
+    }
+
+    /// Who is charged.
+    #[inline(always)]
+    pub(super) fn source<P: Policy>(&self, policy: &P) -> Source {
+        Source { asker: Asker(self.asker), profile: self.profile, switches: policy.cell(SWITCHES) }
     }
 }
 
@@ -102,7 +107,7 @@ pub fn charge<E: Env>(env: &mut E) {
     channels::ask(env);
     let bill = *env.bill();
     let account = Account(bill.account);
-    let source = Source { asker: Asker(bill.asker), profile: bill.profile, switches: env.cell(SWITCHES) };
+    let source = bill.source(env);
     let (verdict, reason) = settled(floored(env, &source, account, bill.busy), &source, account.is_tcp());
     let record = env.judged();
     record.verdict = verdict as u8;
@@ -115,8 +120,7 @@ pub fn charge<E: Env>(env: &mut E) {
 fn floored<E: Env>(env: &mut E, source: &Source, account: Account, busy: u32) -> Decision {
     let found = account.found();
     let passes = |decision: Decision| settled(decision, source, account.is_tcp()).0.passes();
-    let abroad = source.switches & FLOOR != 0 && source.asker.is(Who::Lan) && is_abroad(found.class());
-    let goes_on = abroad && (account.is_spared() || passes(found.decision()));
+    let goes_on = is_of_floor(source, found.class()) && (account.is_spared() || passes(found.decision()));
     let counts = goes_on && !account.is_redialled();
     let full = goes_on && busy & FLOOR_IS_BUSY != 0;
     let now = if goes_on { env.now() } else { 0 };

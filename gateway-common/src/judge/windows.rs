@@ -3,7 +3,7 @@
 //! A cell that others share is charged for trunk and lan sources only. Unproved ones have cells of their own, which may be
 //! forgotten: a rate that never admits more than the window, since nobody can remember the calls of every forged address.
 
-use super::source::Asker;
+use super::source::{Asker, Source};
 use crate::{
     Class, Reason,
     env::Env,
@@ -12,7 +12,9 @@ use crate::{
         CellKey, FLOOR_CELL,
         window::{Answer, How, WINDOWS, Window},
     },
-    policy::image::{FLOOR_LIMIT, HOT, Key, LIMIT_SITE_WINDOWS, LIMIT_WINDOWS, OVER_DROP, OVER_SUSPEND, PROFILE_NAME},
+    policy::image::{
+        FLOOR, FLOOR_LIMIT, HOT, Key, LIMIT_SITE_WINDOWS, LIMIT_WINDOWS, OVER_DROP, OVER_SUSPEND, PROFILE_NAME,
+    },
 };
 
 /// A limit by windows: where it stands, its head, who asks of which profile, and whether to take.
@@ -107,10 +109,12 @@ fn loose<E: Env>(env: &mut E, key: &CellKey, asked: &Asked, how: How, now: u64) 
     Answer::Conforms
 }
 
-/// What the floor counts: calls to other countries, and to numbers that may be there.
+/// Whether the floor counts calls of a class by a source: what the site calls in other countries, and numbers that may be there.
 #[inline(always)]
-pub(super) const fn is_abroad(class: u8) -> bool {
-    class == Class::International as u8 || class == Class::NonGeographic as u8 || class == Class::Suspicious as u8
+pub(super) const fn is_of_floor(source: &Source, class: u8) -> bool {
+    let abroad =
+        class == Class::International as u8 || class == Class::NonGeographic as u8 || class == Class::Suspicious as u8;
+    source.switches & FLOOR != 0 && source.asker.is(Who::Lan) && abroad
 }
 
 /// What is asked of the floor about a call abroad.

@@ -10,6 +10,8 @@ use super::CellKey;
 pub const WAYS: u32 = 8;
 /// Sets.
 pub const SETS: u32 = 1 << 16;
+/// Octets of the table: a tag and a time for each cell.
+pub const OCTETS: usize = 16 * (SETS * WAYS) as usize;
 
 /// What a key stands under, keyed by a secret so that nobody can choose who shares a set with whom; never 0.
 ///

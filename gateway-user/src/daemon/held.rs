@@ -40,7 +40,7 @@ impl Core {
         &self,
         event: &Event,
         clocks: Clocks,
-        read: &mut HashMap<CellKey, Option<Ring>>,
+        read: &mut HashMap<CellKey, (Option<Ring>, u32)>,
         over: &mut Vec<(CellKey, u16)>,
     ) -> Vec<Held> {
         let Some(profile) = profile_of(&self.config, Some(event.source)) else { return Vec::new() };
@@ -54,22 +54,11 @@ impl Core {
         };
         let mut held = Vec::new();
         for key in call.cells(&self.config, profile, event.time) {
-            let ring = read.entry(key).or_insert_with(|| match self.gateway.cell(&key) {
-                Ok(ring) => ring,
-                Err(error) => {
-                    tracing::warn!("cannot read how full a limit was; the journal lacks that: {error:#}");
-                    None
-                }
-            });
             let named = Named::of(&self.config, &self.in_force, &key);
-            let up = named.at_once().map_or(Ok(0), |_| self.gateway.up_at_once(&key));
-            let up = up.unwrap_or_else(|error| {
-                tracing::warn!("cannot read how many calls were up; the journal lacks that: {error:#}");
-                0
-            });
-            let counted = ring.is_some() || up > 0;
+            let (ring, up) = read.entry(key).or_insert_with(|| self.read(&named));
+            let counted = ring.is_some() || *up > 0;
             let ring = ring.as_ref().unwrap_or(&Ring::FRESH);
-            let told = if counted { named.held(ring, up, event.clock, clocks) } else { None };
+            let told = if counted { named.held(ring, *up, event.clock, clocks) } else { None };
             if told.is_some() && event.verdict == Verdict::WouldDrop {
                 over.push((key, call.country));
             }
@@ -77,6 +66,19 @@ impl Core {
         }
         held.truncate(TOLD);
         held
+    }
+
+    /// The calls that a cell remembers, and how many of what it counts are up.
+    fn read(&self, named: &Named<'_>) -> (Option<Ring>, u32) {
+        let ring = self.gateway.cell(named.key).unwrap_or_else(|error| {
+            tracing::warn!("cannot read how full a limit was; the journal lacks that: {error:#}");
+            None
+        });
+        let up = named.at_once().map_or(Ok(0), |_| self.gateway.up_at_once(named.key)).unwrap_or_else(|error| {
+            tracing::warn!("cannot read how many calls were up; the journal lacks that: {error:#}");
+            0
+        });
+        (ring, up)
     }
 
     /// The words of `resume` for all that refuses calls now.

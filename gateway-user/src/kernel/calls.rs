@@ -12,7 +12,7 @@ use aya::{
 use gateway_common::{
     Class,
     addr::Addr,
-    call::{CALL, Call, PLACES, State, place},
+    call::{CALL, Call, PLACES, State},
     judged::Who,
     site::{ARMED, HINTS, SPARED, Site, hint},
 };
@@ -44,13 +44,8 @@ unsafe impl Pod for Learned {}
 /// Calls that are set up or go on, the oldest first.
 pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
     let now = monotonic();
-    let mut calls = Vec::new();
-    for call in Calls::of(ebpf)?.all() {
-        let call = call?;
-        if call.is_up(now) {
-            calls.push(shown(&call, clocks));
-        }
-    }
+    let mut calls: Vec<CallState> =
+        records(ebpf)?.iter().filter(|call| call.is_up(now)).map(|call| shown(call, clocks)).collect();
     calls.sort_by_key(|call| call.since);
     Ok(calls)
 }
@@ -58,11 +53,6 @@ pub(super) fn list(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<CallState>> {
 /// Calls and registrations of sources outside, also those that are over: the tables keep them until there is no more room.
 pub(super) fn outside_calls(ebpf: &Ebpf, clocks: Clocks) -> Result<Vec<FromOutside>> {
     Ok(records(ebpf)?.iter().filter_map(|call| outside(call, clocks)).collect())
-}
-
-/// Every record of the tables, also of calls that are over.
-pub(super) fn records(ebpf: &Ebpf) -> Result<Vec<Call>> {
-    Calls::of(ebpf)?.all().collect()
 }
 
 fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
@@ -210,38 +200,31 @@ fn table<'a, K: Pod, V: Pod>(ebpf: &'a Ebpf, name: &str) -> Result<HashMap<&'a M
     Ok(map.try_into()?)
 }
 
-/// The tables of calls: of sources that the site vouches for, and of others, as they are now.
-pub(super) struct Calls<'a> {
-    own: HashMap<&'a MapData, u64, [u8; CALL]>,
-    others: Vec<u64>,
+/// Calls of sources that the site vouches for, by the digest of their Call-ID.
+pub(super) type Own<'a> = HashMap<&'a MapData, u64, [u8; CALL]>;
+
+/// Opens the table of calls of sources that the site vouches for.
+pub(super) fn own(ebpf: &Ebpf) -> Result<Own<'_>> {
+    table(ebpf, "CALLS")
 }
 
-impl<'a> Calls<'a> {
-    /// Opens the one, and copies the other.
-    pub(super) fn of(ebpf: &'a Ebpf) -> Result<Self> {
-        let (name, octets) = OTHERS;
-        let Some(AnyMap::Array(others)) = ebpf.map(name) else { bail!("the BPF object has no map {name}") };
-        let others = Mapped::of(others.fd().as_fd(), octets).context("cannot read the calls")?.copy();
-        Ok(Self { own: table(ebpf, "CALLS")?, others })
-    }
+/// Whether a call of that table is up.
+pub(super) fn is_up(own: &Own<'_>, id: u64, now: u64) -> bool {
+    own.get(&id, 0).is_ok_and(|octets| Call::from_octets(&octets).is_up(now))
+}
 
-    /// Every call.
-    pub(super) fn all(&self) -> impl Iterator<Item = Result<Call>> {
-        let own = self
-            .own
-            .iter()
-            .map(|entry| entry.map(|(_, octets)| Call::from_octets(&octets)).context("cannot read the calls"));
-        own.chain(self.others.chunks_exact(PLACE).filter_map(|place| Some(Ok(in_place(place)?.1))))
+/// Every record of the tables, also of calls that are over.
+pub(super) fn records(ebpf: &Ebpf) -> Result<Vec<Call>> {
+    let mut found = Vec::new();
+    for entry in &own(ebpf)? {
+        let (_, octets) = entry.context("cannot read the calls")?;
+        found.push(Call::from_octets(&octets));
     }
-
-    /// The call with this Call-ID.
-    pub(super) fn get(&self, id: u64) -> Option<Call> {
-        if let Ok(octets) = self.own.get(&id, 0) {
-            return Some(Call::from_octets(&octets));
-        }
-        let place = self.others.chunks_exact(PLACE).nth(place(id) as usize)?;
-        in_place(place).filter(|(holder, _)| *holder == id).map(|(_, call)| call)
-    }
+    let (name, octets) = OTHERS;
+    let Some(AnyMap::Array(others)) = ebpf.map(name) else { bail!("the BPF object has no map {name}") };
+    let others = Mapped::of(others.fd().as_fd(), octets).context("cannot read the calls")?.copy();
+    found.extend(others.chunks_exact(PLACE).filter_map(in_place));
+    Ok(found)
 }
 
 /// The calls of others, each in a place of its own, and octets of all: see `CALLS_OTHER` of the programs.
@@ -249,13 +232,13 @@ pub(super) const OTHERS: (&str, usize) = ("CALLS_OTHER", PLACES as usize * PLACE
 /// Words of a place: whether somebody writes there, the Call-ID, the call.
 const PLACE: usize = 2 + CALL / 8;
 
-fn in_place(place: &[u64]) -> Option<(u64, Call)> {
+fn in_place(place: &[u64]) -> Option<Call> {
     let (id, words) = (*place.get(1)?, place.get(2..)?);
     let mut octets = [0; CALL];
     for (octet, value) in octets.iter_mut().zip(words.iter().flat_map(|word| word.to_ne_bytes())) {
         *octet = value;
     }
-    (id != 0).then(|| (id, Call::from_octets(&octets)))
+    (id != 0).then(|| Call::from_octets(&octets))
 }
 
 /// The clock of the kernel's records, nanoseconds.

@@ -11,7 +11,7 @@ use gateway_common::limit::{
 };
 
 use super::{
-    calls::{self, Calls},
+    calls::{self, Own},
     cells::{octets_of, of_octets},
 };
 
@@ -24,12 +24,12 @@ type Map<M> = HashMap<M, [u8; 16], [u8; 8 * CHANNELS]>;
 
 /// Every cell that was made, with how many of its calls are up.
 pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, u32)>> {
-    let calls = Calls::of(ebpf)?;
+    let own = calls::own(ebpf)?;
     let mut found = Vec::new();
     for name in [OWN, SHARED] {
         for key in map(ebpf, name)?.keys() {
             let key = of_octets(key.context("cannot list the channels of limits")?);
-            found.push((key, up_of(ebpf, &calls, &key)?));
+            found.push((key, up_of(ebpf, &own, &key)?));
         }
     }
     Ok(found)
@@ -37,10 +37,11 @@ pub(super) fn read(ebpf: &Ebpf) -> Result<Vec<(CellKey, u32)>> {
 
 /// How many calls of a cell are up.
 pub(super) fn up(ebpf: &Ebpf, key: &CellKey) -> Result<u32> {
-    up_of(ebpf, &Calls::of(ebpf)?, key)
+    up_of(ebpf, &calls::own(ebpf)?, key)
 }
 
-fn up_of(ebpf: &Ebpf, calls: &Calls<'_>, key: &CellKey) -> Result<u32> {
+/// The same, by the calls of sources that the site vouches for: no other holds a channel.
+fn up_of(ebpf: &Ebpf, own: &Own<'_>, key: &CellKey) -> Result<u32> {
     let octets = match map(ebpf, table(key))?.get(&octets_of(key), 0) {
         Ok(octets) => octets,
         Err(MapError::KeyNotFound) => return Ok(0),
@@ -51,7 +52,7 @@ fn up_of(ebpf: &Ebpf, calls: &Calls<'_>, key: &CellKey) -> Result<u32> {
         *holder = word.try_into().map_or(0, u64::from_ne_bytes);
     }
     let now = calls::monotonic();
-    let is_up = |holder: &&u64| **holder != 0 && calls.get(**holder).is_some_and(|call| call.is_up(now));
+    let is_up = |holder: &&u64| **holder != 0 && calls::is_up(own, **holder, now);
     Ok(holders.iter().filter(is_up).count() as u32)
 }
 

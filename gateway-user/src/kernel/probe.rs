@@ -16,10 +16,7 @@ use gateway_common::{
     counters::COUNTERS,
     judge::Side,
     judged::{JUDGED, Judged},
-    limit::{
-        channels::CHANNELS,
-        table::{SETS, WAYS},
-    },
+    limit::{channels::CHANNELS, table},
     site::{HINTS, Site},
 };
 
@@ -38,8 +35,6 @@ use crate::{config::Role, engine::Engine};
 const META: usize = 16;
 /// Shortest and longest frame: an Ethernet header, and one in front of the longest IP packet.
 const FRAME: std::ops::RangeInclusive<usize> = 14..=14 + 65_535;
-/// Octets of the limiter cells.
-const LIMITS: usize = (SETS * WAYS) as usize * 16;
 /// linux/bpf.h.
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
@@ -141,7 +136,7 @@ impl Probe {
         if !self.ran {
             return Ok(());
         }
-        for (name, octets) in [("LIMITS", LIMITS), calls::OTHERS] {
+        for (name, octets) in [("LIMITS", table::OCTETS), calls::OTHERS] {
             self.zero(name, octets)?;
         }
         for name in [WINDOWS, SHARED, BANS] {
