@@ -4,10 +4,11 @@ use crate::{
     addr::Addr,
     call::{Call, Digest},
     dialog::Dialog,
-    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Floor, Places, Request},
+    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Floor, Front, Places, Request},
     judged::Judged,
     limit::{
         CellKey, gcra,
+        heard::Entry,
         window::{Answer, How},
     },
     number::plan::Meaning,
@@ -166,6 +167,30 @@ pub trait Env: Text + Policy {
 
     /// Notes that a source is present.
     fn note_present(&mut self, source: u64, until: u64);
+
+    /// What is kept in the place of a source; see [`heard`](crate::limit::heard).
+    fn heard(&self, source: u64) -> Entry;
+
+    /// Puts an entry into the place of a source, where what stands there gives way at `now`.
+    fn hear(&mut self, source: u64, entry: Entry, now: u64);
+
+    /// What the limits in front say of a request; see [`judge::front`].
+    #[inline(always)]
+    fn front(&mut self, src: Addr, asked: Front, now: u64) -> Asker
+    where
+        Self: Sized,
+    {
+        judge::front(self, src, asked, now)
+    }
+
+    /// Whether a limit in front is used up; see [`judge::is_used_up`].
+    #[inline(always)]
+    fn is_used_up(&mut self, src: Addr, asked: Front, now: u64) -> u64
+    where
+        Self: Sized,
+    {
+        judge::is_used_up(self, src, asked, now)
+    }
 
     /// Whether a source is banned.
     fn is_banned(&self, source: u64, now: u64) -> bool;

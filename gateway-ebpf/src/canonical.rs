@@ -1,8 +1,9 @@
 //! The short way of a flood; see `gateway_common::judge::Canonical`.
 
 use gateway_common::{
+    Method, Reason, Verdict,
     addr::Addr,
-    judge::{self, Canonical},
+    judge::{self, Canonical, Decision, Said},
     number::{
         plan::{self, Meaning, Readings, Weight},
         shape::Shape,
@@ -14,10 +15,19 @@ use gateway_common::{
     text::Steps,
 };
 
-use crate::{env::Bare, exported::tg_mark, maps::Image, told::Told, window::rolled};
+use crate::{
+    env::{Bare, decided},
+    exported::tg_mark,
+    maps::Image,
+    told::Told,
+    window::rolled,
+};
 
 /// The answer of [`tg_refused`] where the long way decides.
 pub(crate) const NOT_REFUSED: u64 = 0;
+
+/// The country in an [`answer`].
+pub(crate) const COUNTRY: u64 = 0xffff << 16;
 
 /// A policy, and a canonical number held against it.
 struct Packed {
@@ -91,23 +101,30 @@ impl Policy for Packed {
     }
 }
 
-/// Whether a canonical INVITE is refused: [`NOT_REFUSED`], or verdict and reason in the two lowest bytes, country in the
-/// two above, and a one. `told` has a plus where the number has one.
+/// An answer of the short way: verdict and reason in the two lowest bytes, country in the two above, then a one, then the method.
+#[inline(always)]
+pub(crate) const fn answer(decision: Decision, method: Method, country: u16) -> u64 {
+    decided(decision) | (country as u64) << 16 | 1 << 32 | (method as u64) << 40
+}
+
+/// Whether a canonical INVITE is refused: [`NOT_REFUSED`], or [`answer`], which may [pass](passes). `told` has a plus where the number has one.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn tg_refused(image: *const Image, told: u64, packed: u64, hi: u64, lo: u64) -> u64 {
     let told = Told(told);
     let Some(policy) = Packed::new(image, packed, told.plus()) else { return NOT_REFUSED };
-    match judge::refused(
-        &policy,
-        Addr { hi, lo },
-        told.arrival(),
-        (told.is_armed(), told.is_banned()),
-        policy.canonical,
-    ) {
-        Some(((verdict, reason), country)) => verdict as u64 | (reason as u64) << 8 | (country as u64) << 16 | 1 << 32,
-        None => NOT_REFUSED,
+    let learned = (told.is_armed(), told.is_banned());
+    match judge::refused(&policy, Addr { hi, lo }, told.arrival(), learned, policy.canonical) {
+        (Said::Refused(decision), country) => answer(decision, Method::Invite, country),
+        (Said::Passes, country) => answer((Verdict::Pass, Reason::Allowed), Method::Invite, country),
+        (Said::Nothing, _) => NOT_REFUSED,
     }
+}
+
+/// Whether an answer says that no rule refuses an INVITE: then limits are asked.
+#[inline(always)]
+pub(crate) const fn passes(answer: u64) -> bool {
+    answer & 0xffff == decided((Verdict::Pass, Reason::Allowed))
 }
 
 /// What a canonical number means.

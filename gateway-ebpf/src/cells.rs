@@ -38,11 +38,23 @@ const _: () = assert!(size_of::<Cell>() * (SETS * WAYS) as usize == OCTETS, "use
 #[btf_map]
 pub(crate) static LIMITS: Array<[Cell; WAYS as usize], { SETS as usize }, MMAPABLE> = Array::new();
 
+/// What a key stands under.
+#[inline(always)]
+fn tag(key: &CellKey) -> u64 {
+    table::tag(key, SITE.get(0).map_or(0, |site| site.seed))
+}
+
 /// One set of them.
 #[derive(Clone, Copy)]
 struct Eight(*mut Cell);
 
 impl Eight {
+    /// The set of a tag.
+    #[inline(always)]
+    fn of(tag: u64) -> Option<Self> {
+        LIMITS.get_ptr_mut(table::set(tag)).map(|set| Self(set.cast()))
+    }
+
     #[inline(always)]
     fn cell(self, way: u32) -> *mut Cell {
         let way = masked!(way, 7);
@@ -87,9 +99,8 @@ impl Cached {
 impl Cells for Cached {
     #[inline(always)]
     fn tat(&mut self, key: &CellKey) -> u64 {
-        let seed = SITE.get(0).map_or(0, |site| site.seed);
-        self.tag = table::tag(key, seed);
-        self.set = LIMITS.get_ptr_mut(table::set(self.tag)).map(|set| Eight(set.cast()));
+        self.tag = tag(key);
+        self.set = Eight::of(self.tag);
         let Some(set) = self.set else { return 0 };
         self.place = table::find(&set, self.tag);
         if self.place.found { set.tat(self.place.way) } else { 0 }
@@ -130,7 +141,8 @@ impl Cells for Cached {
 #[inline(never)]
 pub(crate) extern "C" fn tg_is_over(named: u64, value: u64, now: u64, tolerance: u64) -> u64 {
     let key = CellKey { limit: named as u32, kind: (named >> 32) as u32, value };
-    gcra::is_over(Cached::new().tat(&key), now, tolerance) as u64
+    let tag = tag(&key);
+    gcra::is_over(Eight::of(tag).map_or(0, |set| table::tat(&set, tag)), now, tolerance) as u64
 }
 
 /// Takes one from a cell.

@@ -2,9 +2,9 @@
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use gateway_common::{
-    Method, Reason, Verdict,
+    Reason, Verdict,
     counters::{CELLS_FULL, COUNTERS, EVENTS_LOST, SAMPLER, by_country, by_method, by_reason},
-    judge::Side,
+    judge::{Decision, Side},
     judged::{Judged, Who},
 };
 
@@ -111,15 +111,15 @@ pub(crate) fn count(counter: usize) {
     }
 }
 
-/// Counts a call-making request of an unproved source that the short way refused; `false`, and counts nothing, if the long
-/// way shall tell about it.
+/// Counts a request of an unproved source that the short way refused; `false`, and counts nothing, if the long way shall tell
+/// about it.
 #[inline(always)]
-pub(crate) fn count_refused(side: Side, verdict: Verdict, reason: Reason, country: u16) -> bool {
+pub(crate) fn count_refused(side: Side, (verdict, reason): Decision, method: u8, country: u16) -> bool {
     let Some(counters) = Counters::of_this_cpu() else { return true };
     if PROBE.load() != 0 || counters.is_due() {
         return false;
     }
-    counters.count_call(side, verdict, reason, Method::Invite as u8, country);
+    counters.count_call(side, verdict, reason, method, country);
     counters.add(EVENTS_LOST);
     true
 }

@@ -11,7 +11,8 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use gateway_common::{
-    Reason, Verdict,
+    Method, Reason, Verdict,
+    addr::Addr,
     judge::{self, Arrival, Canonical, Side},
     text::WINDOW,
     wire::{Datagram, Walk, plain_datagram, plain_ports, walk, walk_shallow},
@@ -19,10 +20,11 @@ use gateway_common::{
 
 use crate::{
     calls::{is_armed_and_bans, is_hinted},
-    canonical::{NOT_REFUSED, packed, tg_refused},
+    canonical::{COUNTRY, NOT_REFUSED, packed, passes, tg_refused},
     counters::{count_reason, count_refused},
     env::{Bare, generation},
     exported::tg_fragment,
+    front::{tg_refused_unread, tg_refused_word},
     judge::decision,
     maps::{Image, POLICY, PROBE, PROBED},
     next::{JUDGE, Next},
@@ -90,7 +92,7 @@ fn action(ctx: &XdpContext, side: Side, next: Next) -> u32 {
         let short = found >> 8;
         if found & 0xff == REFUSED {
             if let Some((verdict, reason)) = decision(short & 0xffff)
-                && count_refused(side, verdict, reason, (short >> 16) as u16)
+                && count_refused(side, (verdict, reason), (short >> 40) as u8, (short >> 16) as u16)
             {
                 return if verdict.passes() { XDP_PASS } else { XDP_DROP };
             }
@@ -206,16 +208,37 @@ fn arrived(
 /// The short way.
 #[inline(always)]
 fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &Datagram, lan: u64) -> u64 {
-    let Some(canonical) = Canonical::read(packet, datagram) else { return NOT_REFUSED };
+    let numberless = judge::numberless(packet, datagram).map_or(0, |method| method as u32);
+    let canonical = if numberless == 0 { Canonical::read(packet, datagram) } else { None };
+    if numberless == 0 && canonical.is_none() {
+        return NOT_REFUSED;
+    }
     let side = if lan != 0 { Side::Lan } else { Side::Wan };
     let Some((arrival, now)) = arrival(ctx, side) else { return NOT_REFUSED };
     if is_hinted(datagram.src) {
         return NOT_REFUSED;
     }
+    if PROBE.load() != 0
+        && let Some(window) = Window::of_this_cpu()
+    {
+        // SAFETY: the pointer is the per-CPU scratch of this program run.
+        unsafe { (*window.scratch).now = now };
+    }
+    let Addr { hi, lo } = datagram.src;
+    let told = Told::new(arrival);
+    if numberless > Method::Invite as u32 {
+        return tg_refused_unread(image, told.0, numberless, hi, lo);
+    }
     let (armed, bans) = is_armed_and_bans();
     let banned = bans && tg_is_banned(datagram.src.source(), now) != 0;
-    let told = Told::new(arrival).with_plus(canonical.shape.plus()).armed(armed).banned(banned);
-    tg_refused(image, told.0, packed(canonical), datagram.src.hi, datagram.src.lo)
+    let Some(canonical) = canonical else { return tg_refused_word(image, told.banned(banned).0, hi, lo) };
+    let told = told.with_plus(canonical.shape.plus()).armed(armed).banned(banned);
+    let said = tg_refused(image, told.0, packed(canonical), hi, lo);
+    if !passes(said) {
+        return said;
+    }
+    let refused = tg_refused_unread(image, told.0, Method::Invite as u32, hi, lo);
+    if refused == NOT_REFUSED { NOT_REFUSED } else { refused | said & COUNTRY }
 }
 
 /// Which of the ports carries SIP.

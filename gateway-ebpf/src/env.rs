@@ -7,10 +7,11 @@ use gateway_common::{
     call::{Call, Digest},
     dialog::Dialog,
     env::Env,
-    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Floor, Places, Request},
+    judge::{self, Arrival, Asker, Bill, Charge, Decision, Finding, Floor, Front, Places, Request},
     judged::Judged,
     limit::{
         CellKey,
+        heard::Entry,
         window::{Answer, How},
     },
     number::{
@@ -36,6 +37,7 @@ use crate::{
         tg_rule, tg_source, tg_weigh,
     },
     facts::{tg_failed_at, tg_give, tg_given, tg_note_failed, tg_note_present, tg_present_until},
+    front::{heard, tg_front, tg_hear, tg_is_used_up},
     maps::Image,
     told::Told,
     window::{Scratch, Window, masked},
@@ -343,6 +345,26 @@ impl Env for Kernel {
     #[inline(always)]
     fn note_present(&mut self, source: u64, until: u64) {
         tg_note_present(source, until);
+    }
+
+    #[inline(always)]
+    fn heard(&self, source: u64) -> Entry {
+        heard(source)
+    }
+
+    #[inline(always)]
+    fn hear(&mut self, source: u64, entry: Entry, now: u64) {
+        tg_hear(source, entry.0, now);
+    }
+
+    #[inline(always)]
+    fn front(&mut self, src: Addr, asked: Front, now: u64) -> Asker {
+        Asker(tg_front(self.image, src.hi, src.lo, asked.0, now))
+    }
+
+    #[inline(always)]
+    fn is_used_up(&mut self, src: Addr, asked: Front, now: u64) -> u64 {
+        tg_is_used_up(self.image, src.hi, src.lo, asked.0, now)
     }
 
     #[inline(always)]

@@ -34,6 +34,8 @@ mod exported;
 #[cfg(target_arch = "bpf")]
 mod facts;
 #[cfg(target_arch = "bpf")]
+mod front;
+#[cfg(target_arch = "bpf")]
 mod judge;
 #[cfg(target_arch = "bpf")]
 mod maps;

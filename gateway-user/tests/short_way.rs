@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use engine::{chance::Chance, frame_of, host, invite};
 use gateway_common::{
-    judge::{self, Arrival, Canonical, Packed, Side},
+    judge::{self, Arrival, Canonical, Packed, Said, Side},
     policy::{Policy, image::CELLS},
     text::Steps,
     wire::{self, Datagram, Slice, Walk},
@@ -43,8 +43,8 @@ fn short(cells: &Cells, frame: &[u8]) -> Option<(gateway_common::Verdict, gatewa
     assert_eq!(wire::walk_shallow(&mut slice, &mut datagram), Walk::Datagram);
     let canonical = Canonical::read(&mut slice, &datagram)?;
     let arrival = Arrival { side: Side::Wan, ifindex: 0 };
-    let ((verdict, reason), country) =
-        judge::refused(&Packed::new(cells, canonical), datagram.src, arrival, (false, false), canonical)?;
+    let said = judge::refused(&Packed::new(cells, canonical), datagram.src, arrival, (false, false), canonical);
+    let (Said::Refused((verdict, reason)), country) = said else { return None };
     Some((verdict, reason, country))
 }
 

@@ -3,6 +3,7 @@
 //! Every frame goes through the engine in this process and through `BPF_PROG_TEST_RUN`, with the same policy, clock and
 //! state. Frames are generated from a seed, so that a difference can be met again.
 
+mod chance;
 mod conversation;
 mod stream;
 
@@ -25,36 +26,9 @@ use gateway_user::{
     policy,
 };
 
+pub use self::chance::Chance;
 use self::conversation::Conversations;
 use crate::packet::{Extension, Frame, TPID_8021AD, TPID_8021Q};
-
-/// A reproducible source of chance (Marsaglia's xorshift64).
-pub struct Chance(pub u64);
-
-impl Chance {
-    /// The next number.
-    pub fn draw(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// A number below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.draw() % n as u64) as usize
-    }
-
-    /// True once in `n` times.
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    /// One of them.
-    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-}
 
 /// The two engines under one policy.
 pub struct Pair {
@@ -227,7 +201,7 @@ const BUSY: &str = r#"
         outside_line = ["0"]
         block = ["SL", "+4420", "dial:0570", "+8190"]
         allow = ["US", "+442071"]
-        limits = ["source", "network", "register", "all"]
+        limits = ["source", "network", "register", "all", "outside"]
         class.unknown = "monitor"
         [profile.lobby]
         sources = ["192.0.2.0/28", "2001:db8:1::/48"]
@@ -260,6 +234,12 @@ const BUSY: &str = r#"
         key = "unproved"
         method = "REGISTER"
         rate = "3/s"
+        over = "drop"
+        [limit.outside]
+        key = "unproved"
+        method = "INVITE"
+        rate = "1/s"
+        burst = 5
         over = "drop"
         [limit.all]
         key = "all"

@@ -33,6 +33,19 @@ pub struct Canonical {
 /// Octets of the request line that may be read.
 const HEAD: u32 = 28;
 
+/// Octets of `INVITE sip:`.
+const SCHEME: usize = 11;
+
+/// Whether the request line at the cursor begins with `INVITE sip:`.
+#[inline(always)]
+fn is_invite<F: Frame>(frame: &F, datagram: &Datagram) -> Option<bool> {
+    if datagram.tcp || datagram.first_fragment || datagram.len < HEAD {
+        return None;
+    }
+    let (method, scheme) = (frame.u64(0)?, frame.u64(3)?);
+    Some(method == u64::from_be_bytes(*b"INVITE s") && scheme == u64::from_be_bytes(*b"ITE sip:"))
+}
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = ONES << 7;
 
@@ -40,17 +53,11 @@ impl Canonical {
     /// Reads the request line at the cursor, if it is canonical.
     #[inline(always)]
     pub fn read<F: Frame>(frame: &mut F, datagram: &Datagram) -> Option<Self> {
-        if datagram.tcp || datagram.first_fragment || datagram.len < HEAD {
+        if !is_invite(frame, datagram)? {
             return None;
         }
-        let method = frame.u64(0)?;
-        let scheme = frame.u64(3)?;
-        let sign = frame.u8(11)?;
-        if method != u64::from_be_bytes(*b"INVITE s") || scheme != u64::from_be_bytes(*b"ITE sip:") {
-            return None;
-        }
-        let plus = sign == b'+';
-        frame.skip(11 + plus as usize);
+        let plus = frame.u8(SCHEME)? == b'+';
+        frame.skip(SCHEME + plus as usize);
         let (first, second) = (frame.u64(0)?, frame.u64(8)?);
         let (head, tail) = (Run::of(first), Run::of(second));
         let (digits, count, ends) = if head.is_whole() {
@@ -75,7 +82,7 @@ impl Canonical {
     }
 }
 
-/// The digits that eight octets begin with: the highest bit of each octet that is one, with none but digits before it.
+/// The digits, or letters, that eight octets begin with: the highest bit of each octet that is one, with nothing else before it.
 #[derive(Clone, Copy)]
 struct Run(u64);
 
@@ -83,8 +90,20 @@ impl Run {
     #[inline(always)]
     const fn of(word: u64) -> Self {
         let value = word ^ ONES * b'0' as u64;
-        let mut foreign = ((value & !HIGH) + ONES * 0x76 | value) & HIGH;
-        foreign |= foreign >> 8;
+        Self::before(((value & !HIGH) + ONES * 0x76 | value) & HIGH)
+    }
+
+    #[inline(always)]
+    const fn of_letters(word: u64) -> Self {
+        let lower = (word | ONES * 0x20) & !HIGH;
+        let (from_a, behind_z) = (lower + ONES * (0x80 - b'a' as u64), lower + ONES * (0x7f - b'z' as u64));
+        Self::before((!from_a | behind_z | word) & HIGH)
+    }
+
+    /// What stands before the first octet of which the highest bit is set.
+    #[inline(always)]
+    const fn before(foreign: u64) -> Self {
+        let mut foreign = foreign | foreign >> 8;
         foreign |= foreign >> 16;
         foreign |= foreign >> 32;
         Self(!foreign & HIGH)
@@ -152,7 +171,28 @@ impl<P: Policy> Policy for Packed<'_, P> {
     }
 }
 
-/// Verdict, reason and country of a canonical INVITE of an unproved source, if it is refused. `policy` holds its number.
+/// Whether the request line at the cursor is `INVITE sip:`, 1 to 15 letters, `@`: who is called is no number.
+#[inline(always)]
+pub(super) fn names_a_word<F: Frame>(frame: &F, datagram: &Datagram) -> bool {
+    is_invite(frame, datagram) == Some(true) && {
+        let (Some(first), Some(second)) = (frame.u64(SCHEME), frame.u64(SCHEME + 8)) else { return false };
+        let (head, tail) = (Run::of_letters(first), Run::of_letters(second));
+        if head.is_whole() { tail.ends_in_at(second) } else { head.count() != 0 && head.ends_in_at(first) }
+    }
+}
+
+/// What the short way says of a canonical INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The long way decides.
+    Nothing,
+    /// No rule stops this number, which is no emergency call: a limit in front may; see [`super::refused_unread`].
+    Passes,
+    /// It is refused.
+    Refused(Decision),
+}
+
+/// What a canonical INVITE of an unproved source gets for its number, and the country. `policy` holds the number.
 ///
 /// `armed` says whether the floor refuses foreign calls of sources that nobody knows, of which `src` must be one; `banned`
 /// whether that is banned.
@@ -165,10 +205,10 @@ pub fn refused<P: Policy>(
     arrival: Arrival,
     (armed, banned): (bool, bool),
     canonical: Canonical,
-) -> Option<(Decision, u16)> {
+) -> (Said, u16) {
     let mut source = source(policy, src, arrival, policy.cell(SWITCHES));
     if !source.asker.is(Who::Unproved) {
-        return None;
+        return (Said::Nothing, 0);
     }
     if armed {
         source.asker = source.asker.armed();
@@ -182,13 +222,14 @@ pub fn refused<P: Policy>(
     let finding = rule(source.asker, action, Kind::User as u64);
     source.asker = source.asker.banned(banned);
     let decision = match source.banned(finding) {
-        _ if finding.is_class(Class::Emergency) => return None,
+        _ if finding.is_class(Class::Emergency) => return (Said::Nothing, 0),
         _ if source.asker.is_shielded() && (banned || finding.stops()) => stop(Reason::Shield),
         Some(banned) => banned,
         None if finding.stops() => finding.decision(),
-        None => return None,
+        None if source.asker.is_shielded() => return (Said::Nothing, 0),
+        None => return (Said::Passes, country),
     };
-    Some((settled(decision, &source, false), country))
+    (Said::Refused(settled(decision, &source, false)), country)
 }
 
 /// Digits that a [`Short`] answer is found by.

@@ -4,10 +4,11 @@ use super::{Arrival, Decision, Side, channels, limits::is_below_ceiling, source:
 use crate::{
     Method, Reason, Verdict,
     addr::Addr,
-    call::{AFTERWARDS, Again, Call, REDIAL, State, redial},
+    call::{AFTERWARDS, ANSWERED, Again, Call, REDIAL, State, redial},
     dialog,
     env::Env,
     judged::Who,
+    limit::heard::{CHALLENGED, Entry},
     site::KNOWN,
     wire::Datagram,
 };
@@ -201,6 +202,19 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State) {
     env.keep_call(who != Who::Unproved as u8, dialog.call_id);
 }
 
+/// Whom the site answers is [heard](crate::limit::heard) until it could have answered a challenge, or as long as its call
+/// may hold.
+#[inline(always)]
+fn hear<E: Env>(env: &mut E, dst: Addr, status: u32, method: u32) {
+    let challenged = status == 401 || status == 407;
+    let taken = status / 100 == 2 && method == Method::Invite as u32;
+    if challenged || taken {
+        let (now, seed) = (env.now(), env.site().seed);
+        let until = now.saturating_add(if challenged { CHALLENGED } else { ANSWERED });
+        env.hear(dst.source(), Entry::answered(dst.source(), seed, until), now);
+    }
+}
+
 /// `SIP/2.0 `, as every server writes it.
 const VERSION: u64 = u64::from_le_bytes(*b"SIP/2.0 ");
 
@@ -227,6 +241,9 @@ fn answer<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32)
         env.site().note_answer(now);
     }
     env.dialog().status = status;
+    if of_site {
+        hear(env, datagram.dst, status, answer.method);
+    }
     let Some(call) = env.call(answer.call_id) else { return };
     let vouched = call.who == Who::Lan as u8 || call.who == Who::Known as u8;
     let failed = vouched && call.fails(&answer, status, datagram.dst);

@@ -6,17 +6,19 @@ use super::{
     windows::{self, Asked},
 };
 use crate::{
-    Method, Reason, Verdict,
+    Class, Method, Reason, Verdict,
     addr::Addr,
     env::Env,
     judged::Who,
-    limit::{CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL, window::How},
+    limit::{
+        CEILING_CELL, CONNECTIONS_CELL, CellKey, EMERGENCY_CELL, FRAGMENTS_CELL, heard::of_strangers, window::How,
+    },
     policy::{
         Policy,
         image::{
             CEILING, CONNECTIONS, EMERGENCY, ENFORCE, FAILURE, FRAGMENTS, Key, LIMIT_AT_ONCE, LIMIT_CELLS, LIMIT_HEAD,
             LIMIT_INTERVAL, LIMIT_SITE_WINDOWS, LIMIT_TOLERANCE, LIMIT_WINDOWS, LIMITS, OVER_BAN, OVER_DROP, OVER_WARN,
-            PROFILE_LIMITS, SWITCHES, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS,
+            PROFILE_LIMITS, SWITCHES, TRUNK_CELLS, TRUNK_HEAD, TRUNK_INTERVAL, TRUNK_TOLERANCE, TRUNKS, list_of,
         },
     },
 };
@@ -89,7 +91,7 @@ pub(super) fn connections<E: Env>(env: &mut E) -> bool {
 /// Limits that a profile can name.
 pub const LIMITS_A_PROFILE: u32 = 8;
 
-/// A request, as a limit sees it, in one word: method, class, slot of the profile's list, and whether to take.
+/// A request, as a limit sees it, in one word: method, class, slot of the profile's list, whether to take, and which list.
 #[derive(Clone, Copy)]
 pub struct Charge(pub u64);
 
@@ -97,6 +99,9 @@ impl Charge {
     const TAKE: u64 = 1 << 24;
     const REDIALLED: u64 = 1 << 25;
     const BUSY: u32 = 40;
+    const LIST: u32 = 26;
+    /// Above the list: those [behind](PROFILE_BEHIND) others.
+    const BEHIND: u32 = Self::LIST + 4;
 
     #[inline(always)]
     pub(super) const fn method(self) -> u8 {
@@ -115,13 +120,24 @@ impl Charge {
 
     #[inline(always)]
     pub(super) const fn new(method: Method, class: u8) -> Self {
-        Self(method as u64 | (class as u64) << 8)
+        Self::of(method as u8, class)
     }
 
     /// A request that the PBX refused.
     #[inline(always)]
     pub(super) const fn failure() -> Self {
-        Self(FAILURE as u64)
+        Self::of(FAILURE, Class::None as u8)
+    }
+
+    #[inline(always)]
+    pub(super) const fn of(method: u8, class: u8) -> Self {
+        Self(method as u64 | (class as u64) << 8 | (list_of(method) as u64) << Self::LIST)
+    }
+
+    /// The list of a profile's limits that may count it.
+    #[inline(always)]
+    pub(super) const fn list(self) -> u32 {
+        (self.0 >> Self::LIST) as u32 & 7
     }
 
     /// The same, allowed by an order, whose allowance is the limit with this number, from 1; 0 for none.
@@ -166,7 +182,8 @@ impl Charge {
         if self.is_of_order() {
             return self.order();
         }
-        policy.cell(profile + PROFILE_LIMITS) >> (8 * (self.slot() & 7)) & 0xff
+        policy.cell(profile + PROFILE_LIMITS + (self.0 >> Self::LIST & 0b1_0111) as u32) >> (8 * (self.slot() & 7))
+            & 0xff
     }
 
     #[inline(always)]
@@ -188,6 +205,30 @@ pub(super) const fn concerns(head: u64, charge: Charge) -> bool {
 #[inline(always)]
 pub(super) const fn worse(over: u64, refused: u64) -> u64 {
     if refused != 0 && (over == 0 || refused >> 8 == OVER_DROP) && over >> 8 != OVER_DROP { refused } else { over }
+}
+
+/// The cell of a limit by a rate with this head, and the reason where it refuses.
+#[inline(always)]
+pub(super) const fn cell(head: u64, asker: Asker, source: Addr) -> (CellKey, Reason) {
+    let kind = (head >> 32 & 0xff) as u32;
+    let (value, reason) = if kind == Key::Source as u32 {
+        (source.source(), Reason::SourceLimit)
+    } else if kind == Key::Network as u32 {
+        (source.network(), Reason::NetworkLimit)
+    } else if kind == Key::Unproved as u32 {
+        (0, Reason::UnprovedLimit)
+    } else {
+        (0, Reason::SiteLimit)
+    };
+    // Who asks is part of the cell: a forged address on the WAN side spends nothing of the one on the LAN side.
+    (CellKey { limit: head as u32, kind: kind | (asker.0 as u32 & 0xff) << 8, value }, reason)
+}
+
+/// The tolerance of the limit with this head for who asks.
+#[inline(always)]
+pub(super) const fn tolerance(head: u64, asker: Asker, tolerance: u64) -> u64 {
+    let strangers = head >> 32 & 0xff == Key::Unproved as u64 && !asker.is_heard();
+    if strangers { of_strangers(tolerance) } else { tolerance }
 }
 
 /// Whether one limit of the profile refuses: its reason, and what happens over it in the byte above; 0 if it does not.
@@ -213,23 +254,11 @@ pub fn limit<E: Env>(env: &mut E, profile: u32, asker: Asker, charge: Charge, no
         // Orders act in either mode.
         return if refused != 0 && charge.is_of_order() { Reason::Order as u64 | OVER_DROP << 8 } else { refused };
     }
-    let kind = (head >> 32 & 0xff) as u32;
-    let source = env.judged().source;
-    let (value, reason) = if kind == Key::Source as u32 {
-        (source.source(), Reason::SourceLimit)
-    } else if kind == Key::Network as u32 {
-        (source.network(), Reason::NetworkLimit)
-    } else if kind == Key::Unproved as u32 {
-        (0, Reason::UnprovedLimit)
-    } else {
-        (0, Reason::SiteLimit)
-    };
-    if kind == Key::Unproved as u32 && !asker.is(Who::Unproved) {
+    let (key, reason) = cell(head, asker, env.judged().source);
+    if matches!(reason, Reason::UnprovedLimit) && !asker.is(Who::Unproved) {
         return 0;
     }
-    // Who asks is part of the cell: a forged address on the WAN side spends nothing of the one on the LAN side.
-    let key = CellKey { limit: head as u32, kind: kind | (asker.0 as u32 & 0xff) << 8, value };
-    let tolerance = env.cell(base + LIMIT_TOLERANCE);
+    let tolerance = tolerance(head, asker, env.cell(base + LIMIT_TOLERANCE));
     let refused = if charge.0 & Charge::TAKE != 0 {
         let interval = env.cell(base + LIMIT_INTERVAL);
         !env.take(&key, now, interval, tolerance)
@@ -263,7 +292,7 @@ pub(super) fn limits<E: Env>(env: &mut E, source: &Source, request: Charge) -> O
     if source.asker.is(Who::Trunk) {
         return trunk_rate(env, source, request);
     }
-    if env.cell(source.profile + PROFILE_LIMITS) == 0 && request.order() == 0 {
+    if env.cell(source.profile + PROFILE_LIMITS + request.list()) == 0 && request.order() == 0 {
         return None;
     }
     let over = env.limits(source.profile, source.asker, request);
@@ -285,12 +314,13 @@ pub fn over<E: Env>(env: &mut E, profile: u32, asker: Asker, request: Charge) ->
     let now = env.now();
     let mut over = request.0 >> Charge::BUSY & 0xffff;
     let mut i = 0u32;
+    // What limits in front did not refuse is not read again.
+    let read = Charge(request.0 | asker.was_let_pass() << Charge::BEHIND);
     while i < 2 * ASKED {
         if i == ASKED && over >> 8 == OVER_DROP {
             break;
         }
-        let (slot, take) = if i < ASKED { (i, 0) } else { (i - ASKED, Charge::TAKE) };
-        let charge = Charge(request.0 | (slot as u64) << 16 | take);
+        let charge = if i < ASKED { read.at(i) } else { Charge(request.at(i - ASKED).0 | Charge::TAKE) };
         // A slot without a limit is not called for, since nearly all have none.
         let refused = if charge.number(env, profile) == 0 { 0 } else { env.limit(profile, asker, charge, now) };
         over = env.opaque(worse(over, refused));

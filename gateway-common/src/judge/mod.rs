@@ -6,6 +6,7 @@ mod canonical;
 mod channels;
 mod charge;
 mod follow;
+mod front;
 mod limits;
 mod lines;
 mod places;
@@ -18,6 +19,7 @@ mod windows;
 
 use charge::{Account, due};
 use follow::{NEW, decided, dials_again, is_in_dialog, is_unknown};
+use front::{is_asked, starts};
 use limits::{ceiling, emergency, limits};
 use places::{call, contacts};
 use source::{Source, settled, stop};
@@ -26,8 +28,10 @@ use stream::{UNFRAMED, connect, is_framed};
 
 use crate::{
     Class, Method, Reason, Verdict,
+    addr::Addr,
     env::Env,
     judged::{Judged, NO_NUMBER, Who},
+    limit::heard::Entry,
     policy::{
         Policy,
         image::{ENFORCE, PORTS, REDIRECTS, Ruling, SWITCHES},
@@ -37,10 +41,11 @@ use crate::{
     wire::Datagram,
 };
 
-pub use canonical::{Canonical, OCTETS, Packed, refused};
+pub use canonical::{Canonical, OCTETS, Packed, Said, refused};
 pub use channels::{channel, channels};
 pub use charge::{Bill, charge};
 pub use follow::{again, follow};
+pub use front::{Front, front, is_used_up, numberless, refused_unread, refused_word};
 pub use limits::{Charge, LIMITS_A_PROFILE, fragment, limit, over};
 pub use lines::line;
 pub use places::{Finding, Places, Request, number, place};
@@ -87,6 +92,9 @@ pub fn is_sip_port<P: Policy>(env: &P, port: u16) -> bool {
 pub fn judge<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) -> Option<Decision> {
     let mut source = begin(env, datagram, arrival);
     let decision = decide(env, &mut source, datagram, from);
+    if source.asker.is_one_of_too_many() && matches!(decision.1, Reason::UnprovedLimit) {
+        note_refused(env, datagram.src);
+    }
     if env.bill().is_due() { None } else { Some(end(env, &source, datagram, decision)) }
 }
 
@@ -123,6 +131,23 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival) -> Source {
     env.dialog().status = 0;
     *env.bill() = Bill::default();
     source
+}
+
+/// What the limits in front make of who asks. A connection over TCP has shown that its source receives answers.
+#[inline(always)]
+fn ask_in_front<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, method: Method) -> Asker {
+    if datagram.tcp {
+        return source.asker.heard();
+    }
+    let now = env.now();
+    env.front(datagram.src, Front::new(source.asker, source.profile, method), now)
+}
+
+/// Notes who was refused because strangers are too many, so that it is heard when it comes back.
+#[inline(always)]
+fn note_refused<E: Env>(env: &mut E, src: Addr) {
+    let (now, seed) = (env.now(), env.site().seed);
+    env.hear(src.source(), Entry::refused(src.source(), seed, now), now);
 }
 
 /// What becomes of a decision under the mode of the policy; the record says it too.
@@ -167,7 +192,13 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
         return if sip { (Verdict::Pass, Reason::SipOther) } else { PASS };
     };
     env.judged().method = method as u8;
+    if is_asked(method) && source.asker.is(Who::Unproved) {
+        source.asker = ask_in_front(env, source, datagram, method);
+    }
     if !method.makes_call() {
+        if let Some(refused) = source.asker.in_front() {
+            return refused;
+        }
         if source.switches & REDIRECTS != 0 && matches!(method, Method::Register) {
             let found = contacts(env, source, request);
             if found.stops() {
@@ -178,6 +209,12 @@ fn decide<E: Env>(env: &mut E, source: &mut Source, datagram: &Datagram, from: u
     }
     let refer = matches!(method, Method::Refer);
     let mut found = call(env, source, refer, request);
+    if let Some(refused) = source.asker.in_front()
+        && found.is_class(Class::None)
+        && !found.stops()
+    {
+        found = Finding::new(refused, found.class());
+    }
     if source.asker.is_shielded() && !found.is_class(Class::Emergency) {
         return stop(Reason::Shield);
     }
@@ -250,9 +287,7 @@ fn cut<E: Env>(env: &mut E, source: &Source, datagram: &Datagram, line: StartLin
 /// nothing stops what ends or acknowledges a call.
 #[inline(always)]
 fn other<E: Env>(env: &mut E, source: &Source, method: Method) -> Decision {
-    let starts =
-        matches!(method, Method::Register | Method::Options | Method::Subscribe | Method::Message | Method::Publish);
-    if starts {
+    if starts(method) {
         if source.asker.is_shielded() {
             return stop(Reason::Shield);
         }

@@ -29,9 +29,19 @@ pub fn rule(asker: Asker, action: Action, place: u64) -> Finding {
     } else {
         rule_on_number(asker, action)
     };
+    let decision = match asker.in_front() {
+        Some(refused) if names(kind) && class != Class::Emergency as u8 && decision.0.passes() => refused,
+        _ => decision,
+    };
     let found = Finding::new(decision, class);
     let allowed = matches!(decision, (Verdict::Pass, Reason::Allowed)) && !asker.is(Who::Trunk);
     if allowed { found.at_most(action.allowance()) } else { found }
+}
+
+/// Whether such a target names somebody: then no other place makes an emergency call of it, but for a strict router (RFC 2543).
+#[inline(always)]
+const fn names(kind: u64) -> bool {
+    kind == Kind::User as u64 || kind == Kind::Host as u64 || kind == Kind::Other as u64
 }
 
 /// What the floor refuses to sources that nobody knows: all but national numbers, emergencies and own extensions.

@@ -37,6 +37,11 @@ impl Asker {
     const SHIELDED: u64 = 1 << 18;
     pub(super) const ARMED: u64 = 1 << 19;
     const NAMED: u64 = 1 << 21;
+    const HEARD: u64 = 1 << 22;
+    const ASKED: u64 = 1 << 23;
+    /// The reason of a limit in front, less that of the first limit, from 1.
+    const IN_FRONT: u32 = 13;
+    const FIRST_LIMIT: u64 = Reason::SourceLimit as u64 - 1;
 
     #[inline(always)]
     pub(super) const fn new(who: Who, entry: SourceEntry, switches: u64) -> Self {
@@ -107,6 +112,49 @@ impl Asker {
         self.0 & Self::BANNED != 0
     }
 
+    /// The same, whom the PBX just answered, or who came back after a refusal.
+    #[inline(always)]
+    pub(super) const fn heard(self) -> Self {
+        Self(self.0 | Self::HEARD)
+    }
+
+    /// Whether that is so.
+    #[inline(always)]
+    pub(super) const fn is_heard(self) -> bool {
+        self.0 & Self::HEARD != 0
+    }
+
+    /// The same, whom the limits in front let pass.
+    #[inline(always)]
+    pub(super) const fn let_pass(self) -> Self {
+        Self(self.0 | Self::ASKED)
+    }
+
+    /// 1 if that is so, else 0.
+    #[inline(always)]
+    pub(super) const fn was_let_pass(self) -> u64 {
+        self.0 >> 23 & 1
+    }
+
+    /// The same, whose request a limit refuses before it is read, for this reason.
+    #[inline(always)]
+    pub(super) const fn refused_in_front(self, reason: u64) -> Self {
+        Self(self.0 | (reason.wrapping_sub(Self::FIRST_LIMIT) & 7) << Self::IN_FRONT)
+    }
+
+    /// What a limit in front made of the request, if one refused it.
+    #[inline(always)]
+    pub(super) fn in_front(self) -> Option<Decision> {
+        let reason = self.0 >> Self::IN_FRONT & 7;
+        if reason == 0 { None } else { Reason::from_u8((reason + Self::FIRST_LIMIT) as u8).map(stop) }
+    }
+
+    /// Whether that is since strangers are too many.
+    #[inline(always)]
+    pub const fn is_one_of_too_many(self) -> bool {
+        self.0 >> Self::IN_FRONT & 7 == Reason::UnprovedLimit as u64 - Self::FIRST_LIMIT
+    }
+
     #[inline(always)]
     pub(super) const fn is(self, who: Who) -> bool {
         self.0 & 0xff == who as u64
@@ -142,6 +190,11 @@ pub(super) const ALWAYS: u64 = 1 << Reason::Order as u64
     | 1 << Reason::Banned as u64
     | 1 << Reason::Suspended as u64
     | 1 << Reason::Shield as u64;
+
+const _: () = assert!(
+    Reason::PacketLimit as u64 - Asker::FIRST_LIMIT < 8 && (Reason::PacketLimit as u64) < 64,
+    "the reason of a limit in front has three bits"
+);
 
 impl Source {
     /// What a ban makes of what was found, if the source is banned: step 4. What stands in either mode stays what it is, since a

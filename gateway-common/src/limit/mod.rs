@@ -2,6 +2,7 @@
 
 pub mod channels;
 pub mod gcra;
+pub mod heard;
 pub mod table;
 pub mod window;
 

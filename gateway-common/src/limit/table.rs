@@ -53,6 +53,19 @@ pub struct Place {
     pub found: bool,
 }
 
+/// The time of the cell with this tag, 0 where there is none.
+#[inline(always)]
+pub fn tat<S: Set>(set: &S, tag: u64) -> u64 {
+    let mut way = 0u32;
+    while way < WAYS {
+        if set.tag(way) == tag {
+            return set.tat(way);
+        }
+        way = set.rolled(way + 1);
+    }
+    0
+}
+
 /// The place of the cell with this tag.
 #[inline(always)]
 pub fn find<S: Set>(set: &S, tag: u64) -> Place {
@@ -105,6 +118,7 @@ mod tests {
             eight.0[way] = (way as u64 + 1, 100 - way as u64);
         }
         assert_eq!(find(&eight, 5), Place { way: 4, found: true });
+        assert_eq!((tat(&eight, 5), tat(&eight, 9)), (96, 0));
         assert_eq!(find(&eight, 9), Place { way: 7, found: false });
         eight.0 = [(1, u64::MAX); 8];
         assert!(!find(&eight, 9).found, "at the end of the clock");

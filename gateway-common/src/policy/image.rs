@@ -3,6 +3,10 @@
 //! The kernel reads slot 0 of an outer map once a packet and works on that array only, so a packet sees one policy,
 //! entirely. Offsets are cell indices; zero means "nothing" everywhere.
 
+use crate::{Class, Method};
+
+pub use super::line::{LINE_CELLS, LINE_PROBES, LineEntry, line_key};
+
 /// Cells of an image: 32 MiB.
 pub const CELLS: u32 = 1 << 22;
 
@@ -80,7 +84,7 @@ pub const REGISTER_DENY: u64 = 1 << 41;
 pub const REGISTER_KNOWN: u64 = 1 << 42;
 
 /// Cells of a profile.
-pub const PROFILE_CELLS: u32 = 32;
+pub const PROFILE_CELLS: u32 = 64;
 /// Start state of the profile's dial plan; the flags of the empty string above, as in [`DialCell`].
 pub const PLAN: u32 = 0;
 /// Trie node of the own calling code (24 bits), the code's digits (8 bits at 24), the code itself (16 bits at 32).
@@ -90,79 +94,50 @@ pub const OWN_CODE: u32 = 1;
 pub const NUMBERS: u32 = 2;
 /// Start state of the automaton of `dial:` rules; 0 where there are none.
 pub const DIAL_RULES: u32 = 3;
-/// Numbers of the limits, from 1, a byte each, 0 behind the last.
-pub const PROFILE_LIMITS: u32 = 4;
 /// The profile's row of actions, by vector number.
 pub const ACTIONS: u32 = 5;
 /// The profile's [`Short`] answers, by the first three digits behind a plus; 0 where there are none.
 pub const SHORT: u32 = 6;
 /// Cells of a table of [`Short`] answers, two for each three digits.
 pub const SHORTS: u32 = 2000;
+/// Numbers of the limits, from 1, a byte each, 0 behind the last: one cell for each [list](list_of).
+pub const PROFILE_LIMITS: u32 = 32;
+/// The same of those that are asked before a request of an unproved source is read; [`IN_FRONT_CEILING`] among them.
+pub const PROFILE_IN_FRONT: u32 = 40;
+/// The same of all others.
+pub const PROFILE_BEHIND: u32 = 48;
+/// In place of a limit's number: the packet ceiling.
+pub const IN_FRONT_CEILING: u64 = 0xff;
+/// Lists of limits that a profile has, so that a request meets few that do not count it.
+pub const LISTS: u32 = 5;
+
+/// The list of the limits that may count a request of this method, or [`FAILURE`].
+#[inline(always)]
+pub const fn list_of(method: u8) -> u32 {
+    if method == Method::Invite as u8 || method == Method::Refer as u8 {
+        0
+    } else if method == Method::Register as u8 {
+        1
+    } else if method == Method::Options as u8 {
+        2
+    } else if method == FAILURE {
+        3
+    } else {
+        4
+    }
+}
+
 /// A hash of the profile's name, which survives a swap: lines of two profiles are two.
 pub const PROFILE_NAME: u32 = 31;
 /// Actions of the classes, by class number.
 pub const CLASS_ACTIONS: u32 = 8;
 
-/// Cells of a slot of the table of lines: its [`line_key`], 0 where it is empty, and its [`LineEntry`].
-pub const LINE_CELLS: u32 = 2;
-/// Slots in a row in which a line may stand.
-pub const LINE_PROBES: u32 = 8;
-
-/// What a line of a profile, by its number, stands under; its first slot is that of the upper half.
-#[inline(always)]
-pub const fn line_key(profile: u32, line: u64) -> u64 {
-    let mixed = (line ^ (profile as u64 + 1) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ mixed >> 29) | 1
-}
-
-/// What orders make of a line: the profile in place of its source's, and what they say of all its calls. What an unproved
-/// source says of its line can only make it worse off, so there are two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LineEntry(pub u64);
-
-impl LineEntry {
-    const UNPROVED: u32 = 32;
-
-    /// An entry of a source that the site vouches for, and of one that it does not; of each the profile, the ruling of
-    /// orders, and whether an order counts its calls.
-    pub const fn new(vouched: (u8, Ruling, bool), unproved: (u8, Ruling, bool)) -> Self {
-        Self(Self::half(vouched) | Self::half(unproved) << Self::UNPROVED)
-    }
-
-    const fn half((profile, order, watched): (u8, Ruling, bool)) -> u64 {
-        profile as u64 | (order as u64) << 8 | (watched as u64) << 10 | 1 << 31
-    }
-
-    /// The half that holds for a source, in the lower half.
-    #[inline(always)]
-    pub const fn of(self, unproved: bool) -> Self {
-        if unproved { Self(self.0 >> Self::UNPROVED) } else { self }
-    }
-
-    /// Whether there is one.
-    #[inline(always)]
-    pub const fn is_some(self) -> bool {
-        self.0 >> 31 & 1 != 0
-    }
-
-    /// Number of the profile.
-    #[inline(always)]
-    pub const fn profile(self) -> u32 {
-        (self.0 & 0xff) as u32
-    }
-
-    /// What an order says of the line.
-    #[inline(always)]
-    pub const fn order(self) -> Ruling {
-        Ruling::from_bits(self.0 >> 8)
-    }
-
-    /// Whether an order counts its calls.
-    #[inline(always)]
-    pub const fn is_watched(self) -> bool {
-        self.0 >> 10 & 1 != 0
-    }
-}
+const _: () = assert!(
+    CLASS_ACTIONS as usize + Class::ALL.len() <= PROFILE_NAME as usize
+        && LISTS <= 8
+        && PROFILE_BEHIND == PROFILE_LIMITS + 16,
+    "the cells of a profile lie over one another"
+);
 
 /// Cells of a limit.
 pub const LIMIT_CELLS: u32 = 13;

@@ -1,6 +1,7 @@
 //! The compiled policy, and the dialled string that is held against it.
 
 pub mod image;
+mod line;
 
 use crate::{
     addr::Addr,

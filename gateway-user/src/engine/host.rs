@@ -14,6 +14,7 @@ use gateway_common::{
         CellKey,
         channels::{self, CHANNELS, Holders, seize},
         gcra,
+        heard::Entry,
         window::{Answer, How, Ring},
     },
     policy::{Policy, image::CELLS},
@@ -47,6 +48,8 @@ struct State {
     /// What answers gave to which source, and until when sources are present.
     given: HashMap<Digest, u64>,
     present: HashMap<u64, u64>,
+    /// Sources outside that are heard, by the value of their address.
+    heard: HashMap<u64, Entry>,
     site: Site,
 }
 
@@ -291,6 +294,16 @@ impl Env for HostEnv<'_> {
 
     fn note_present(&mut self, source: u64, until: u64) {
         self.state.present.insert(source, until);
+    }
+
+    fn heard(&self, source: u64) -> Entry {
+        self.state.heard.get(&source).copied().unwrap_or_default()
+    }
+
+    fn hear(&mut self, source: u64, entry: Entry, now: u64) {
+        if self.heard(source).gives_way(entry, now) {
+            self.state.heard.insert(source, entry);
+        }
     }
 
     fn is_banned(&self, source: u64, now: u64) -> bool {

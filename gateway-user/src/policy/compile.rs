@@ -6,9 +6,10 @@ use gateway_common::{
     Class,
     policy::image::{
         ACTIONS, AT_ONCE, BANS, BODY, CALLED_PARTY, CEILING, CELLS, CLASS_ACTIONS, CONNECTIONS, DIAL_RULES, EMERGENCY,
-        ENFORCE, FLOOR, FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, NUMBERS, OWN_CODE, PLAN, PORTS,
-        PROFILE_CELLS, PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS, REGISTER_DENY, REGISTER_KNOWN, SHIELD, SHORT,
-        SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE, TRUNKS, VECTORS, WORLD,
+        ENFORCE, FLOOR, FORMAT, FORMAT_V1, FRAGMENTS, LIMITS, LINES, LINES_MASK, LISTS, NUMBERS, OWN_CODE, PLAN, PORTS,
+        PROFILE_BEHIND, PROFILE_CELLS, PROFILE_IN_FRONT, PROFILE_LIMITS, PROFILE_NAME, PROFILES, REDIRECTS,
+        REGISTER_DENY, REGISTER_KNOWN, SHIELD, SHORT, SOURCES_V4, SOURCES_V6, SWITCHES, TCP_DENY, TCP_PASS, TRIE,
+        TRUNKS, VECTORS, WORLD,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -271,7 +272,11 @@ fn build(
         let dial = dial_rules(config, orders, effective, profile);
         let dial = dial.put(&mut cells, &mut states).map_err(full)?;
         cells.set(base + DIAL_RULES, dial);
-        cells.set(base + PROFILE_LIMITS, limits::of_profile(config, profile));
+        for list in 0..LISTS {
+            cells.set(base + PROFILE_LIMITS + list, limits::of_profile(config, profile, list));
+            cells.set(base + PROFILE_IN_FRONT + list, limits::in_front(config, profile, list));
+            cells.set(base + PROFILE_BEHIND + list, limits::behind(config, profile, list));
+        }
         cells.set(base + PROFILE_NAME, limits::line_of(&profile.name, 0));
         let actions_of = outcomes.row(number);
         let row = cells.put(&actions_of).map_err(full)?;

@@ -3,8 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use gateway_common::{
+    Method,
     limit::{gcra, name_hash, window},
-    policy::image::{FAILURE, Key, LIMIT_CELLS, OVER_BAN, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS},
+    policy::image::{
+        FAILURE, IN_FRONT_CEILING, Key, LIMIT_CELLS, OVER_BAN, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS, list_of,
+    },
 };
 
 use super::cells::{Cells, Full};
@@ -15,8 +18,8 @@ use crate::{
 
 /// Limits that a profile can name: a byte each in one cell.
 const A_PROFILE: usize = 8;
-/// Limits and trunks are numbered from 1 in one byte.
-pub(super) const MOST: usize = 255;
+/// Limits and trunks are numbered from 1 in one byte, of which [`IN_FRONT_CEILING`] is none.
+pub(super) const MOST: usize = 254;
 /// The tolerance of a trunk's rate that drops.
 const DROPS: u64 = 1 << 63;
 
@@ -171,10 +174,44 @@ pub(super) fn put_trunks(cells: &mut Cells, trunks: &[Trunk], interfaces: &HashM
     cells.put(&out)
 }
 
-/// The numbers of a profile's limits, a byte each.
-pub(super) fn of_profile(config: &Config, profile: &Profile) -> u64 {
-    let numbers = profile.limits.iter().filter_map(|name| config.limits.iter().position(|limit| limit.name == *name));
-    numbers.take(A_PROFILE).enumerate().fold(0, |cell, (slot, place)| cell | (place as u64 + 1) << (8 * slot))
+/// The limits of a profile that may count what has this [list](list_of), with their numbers.
+fn listed<'a>(config: &'a Config, profile: &'a Profile, list: u32) -> impl Iterator<Item = (u64, &'a Limit)> {
+    profile.limits.iter().take(A_PROFILE).filter_map(move |name| {
+        let (place, limit) = config.limits.iter().enumerate().find(|(_, limit)| limit.name == *name)?;
+        let method = limit.method.unwrap_or(Method::Invite) as u8;
+        let counts = list_of(if limit.count == Count::Failures { FAILURE } else { method });
+        (counts == list).then_some((place as u64 + 1, limit))
+    })
+}
+
+/// Numbers, a byte each.
+fn packed(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.take(A_PROFILE).enumerate().fold(0, |cell, (slot, number)| cell | number << (8 * slot))
+}
+
+/// The numbers of a profile's limits that may count what has this list.
+pub(super) fn of_profile(config: &Config, profile: &Profile, list: u32) -> u64 {
+    packed(listed(config, profile, list).map(|(number, _)| number))
+}
+
+/// Whether a limit is asked before the request of an unproved source is read: by a rate that drops, whatever the number.
+fn is_in_front(limit: &Limit) -> bool {
+    limit.rate.is_some() && limit.class.is_none() && limit.over == Over::Drop && limit.count == Count::Requests
+}
+
+/// The numbers of those of them that are not asked before.
+pub(super) fn behind(config: &Config, profile: &Profile, list: u32) -> u64 {
+    packed(listed(config, profile, list).filter(|(_, limit)| !is_in_front(limit)).map(|(number, _)| number))
+}
+
+/// The numbers of those that are. That of all unproved sources comes first, since a flood needs no other, then the ceiling.
+pub(super) fn in_front(config: &Config, profile: &Profile, list: u32) -> u64 {
+    let asked = |shared: bool| {
+        listed(config, profile, list).filter_map(move |(number, limit)| {
+            (is_in_front(limit) && (limit.key == LimitKey::Unproved) == shared).then_some(number)
+        })
+    };
+    packed(asked(true).chain([IN_FRONT_CEILING]).chain(asked(false)))
 }
 
 /// What the cells of a line are kept under: its digest, and a hash of the name of its profile.
