@@ -4,6 +4,7 @@
 //! decides how much memory is taken; what stands in a record is read by `pcap_parser`.
 
 mod link;
+mod message;
 mod pcapng;
 mod records;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::{
 };
 
 pub use link::{LinkType, to_ethernet};
+pub(crate) use message::{Message, message};
 
 use pcapng::Pcapng;
 use records::{Input, Pcap};

@@ -83,6 +83,11 @@ impl HostEngine {
         self.state.site.bans = 1;
     }
 
+    /// The calls that were followed, those that are over too.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.state.calls.iter().flat_map(HashMap::values)
+    }
+
     /// The cells that remember their calls, of those that were asked to.
     #[cfg(test)]
     pub(crate) fn rings(&self) -> impl Iterator<Item = (&CellKey, &Ring)> {
