@@ -10,6 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use gateway_common::limit::{CellKey, window::Ring};
 use serde_json::{Value, json};
 use support::{Daemon, event, stderr, stdout, tollgate};
 
@@ -391,4 +392,28 @@ fn help_and_doctor_need_no_daemon() {
     let missing = checks.iter().find(|check| check["subject"] == "nosuch0").unwrap();
     assert_eq!(missing["status"], "bad");
     assert!(missing["remedy"].is_string());
+}
+
+#[test]
+fn what_is_counted_fits_into_a_terminal_and_nothing_of_it_is_lost() {
+    let daemon = Daemon::start();
+    let key = CellKey::of_floor(gateway_user::numbering::country_codes().len() as u16);
+    let ring = Ring { used: 1, first: 1, since: 1, until: u64::MAX / 4, cause: key.value, ..Ring::FRESH };
+    daemon.board.lock().unwrap().cells.insert(key, ring);
+    let text = stdout(&daemon.tollgate(&["list", "lines"]));
+    let view = &daemon.json(&["list", "lines", "--json"])[0];
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for field in ["kind", "value", "action", "origin", "level", "undo"] {
+        let told = view[field].as_str().unwrap_or_default();
+        assert!(text.contains(told), "{field} {told}: {text}");
+    }
+    assert!(text.contains("\n  until      ") && text.contains("\n  undo with  tollgate resume "), "{text}");
+    // A column in which nothing stands is left out.
+    let all = stdout(&daemon.tollgate(&["list"]));
+    let head = all.lines().find(|line| line.starts_with("kind")).unwrap();
+    assert!(
+        all.starts_with(text.lines().next().unwrap()) && head.contains("origin") && !head.contains("until"),
+        "{all}"
+    );
+    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
 }
