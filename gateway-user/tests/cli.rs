@@ -395,6 +395,48 @@ fn help_and_doctor_need_no_daemon() {
 }
 
 #[test]
+fn check_and_diff_take_the_file_that_run_takes() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("tollgate.toml");
+    let with = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(args)
+            .env_clear()
+            .env("TOLLGATE_SOCKET", daemon.socket())
+            .env("TOLLGATE_CONFIG", &file)
+            .output()
+            .unwrap()
+    };
+    let output = with(&["check"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stdout(&output).contains(&format!("{}: would load", file.display())), "{output:?}");
+    assert_eq!(code(&with(&["diff"])), 0, "nothing differs");
+    std::fs::write(&file, support::POLICY.replace("\"SL\"", "\"SL\", \"CU\"")).unwrap();
+    let output = with(&["diff"]);
+    assert!(code(&output) == 1 && stdout(&output).contains("CU: allow -> block"), "{output:?}");
+    std::fs::write(&file, "mode = 3\n").unwrap();
+    assert_eq!(code(&with(&["check"])), 1);
+    let nowhere = tollgate(&daemon.socket(), &["check"]);
+    assert!(stderr(&nowhere).contains("/etc/tollgate/tollgate.toml"), "{nowhere:?}");
+}
+
+#[test]
+fn a_name_without_its_word_is_answered_with_it() {
+    let daemon = Daemon::start();
+    for (args, needle) in [
+        (&["resume", "203"][..], "write line:203 for the line"),
+        (&["resume", "alice"], "write line:alice for the line"),
+        (&["resume", "#98713e26367639a7"], "write line:#98713e26367639a7 for the line"),
+        (&["block", "203"], "write +203 for the country code, or dial:203 for what is dialled, or line:203 for a line"),
+    ] {
+        let output = daemon.tollgate(args);
+        assert_eq!(code(&output), 2, "{output:?}");
+        assert!(stderr(&output).contains(needle), "{needle}: {}", stderr(&output));
+    }
+    assert!(!stderr(&daemon.tollgate(&["resume", "a b"])).contains("for the line"), "that is the name of no line");
+}
+
+#[test]
 fn what_is_counted_fits_into_a_terminal_and_nothing_of_it_is_lost() {
     let daemon = Daemon::start();
     let key = CellKey::of_floor(gateway_user::numbering::country_codes().len() as u16);

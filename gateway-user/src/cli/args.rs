@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{control::protocol::ListKind, what::What};
 
+/// Where the policy file lies unless something else is said.
+pub(super) const POLICY: &str = "/etc/tollgate/tollgate.toml";
+
 /// A SIP rate limiter and toll-fraud firewall in the Linux kernel.
 #[derive(Debug, Parser)]
 #[command(
@@ -74,7 +77,7 @@ pub enum Command {
     /// Read a policy file and say everything that is wrong with it; changes nothing
     #[command(after_help = "\
 Examples:
-  tollgate check /etc/tollgate/tollgate.toml
+  tollgate check                  the policy file that `run` takes
   tollgate check new.toml && sudo mv new.toml /etc/tollgate/tollgate.toml && sudo tollgate reload
 Ends 1 if the policy would not load.")]
     Check(CheckArgs),
@@ -348,7 +351,7 @@ pub enum Export {
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// The policy file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true, default_value = POLICY)]
     pub file: PathBuf,
     /// Print one JSON object for each problem and warning, then one for the whole
     #[arg(long)]
@@ -405,7 +408,7 @@ pub struct UndoArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
     /// For whom: 192.0.2.20, line:203, SL or international
-    #[arg(value_name = "WHAT", value_parser = what)]
+    #[arg(value_name = "WHAT", value_parser = resumed)]
     pub what: String,
     /// Print one JSON object
     #[arg(long)]
@@ -509,7 +512,30 @@ pub enum Switch {
 
 /// Refuses what is no WHAT before the daemon is asked; the text travels as typed.
 pub(super) fn what(text: &str) -> Result<String, String> {
-    text.parse::<What>().map(|_| text.to_owned()).map_err(|e| e.to_string())
+    text.parse::<What>().map(|_| text.to_owned()).map_err(|error| {
+        let is_number = names_a_line(text) && text.bytes().all(|octet| octet.is_ascii_digit());
+        if is_number { format!("{error}, or line:{text} for a line") } else { error.to_string() }
+    })
+}
+
+/// What `resume` takes: of what could be the name of a line the form is said at once, since prefixes are never suspended.
+fn resumed(text: &str) -> Result<String, String> {
+    text.parse::<What>().map(|_| text.to_owned()).map_err(|error| {
+        if names_a_line(text) {
+            format!(
+                "{text:?} does not say what it is: write line:{text} for the line; a country is SL, a source 192.0.2.20, all calls \
+                 abroad international"
+            )
+        } else {
+            error.to_string()
+        }
+    })
+}
+
+/// Whether a text could be the name of a line, without the word in front of it.
+fn names_a_line(text: &str) -> bool {
+    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.#".contains(&octet);
+    !text.is_empty() && text.bytes().all(is_name) && format!("line:{text}").parse::<What>().is_ok()
 }
 
 fn source(text: &str) -> Result<String, String> {

@@ -6,7 +6,11 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
-use super::{Failure, Out, args::Places, status};
+use super::{
+    Failure, Out,
+    args::{POLICY, Places},
+    status,
+};
 use crate::{
     config::{self, Config, Interface, Mode, Role},
     daemon::{self, Options, Parts, Starter},
@@ -30,7 +34,7 @@ pub struct RunArgs {
         value_name = "FILE",
         env = "TOLLGATE_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/tollgate/tollgate.toml"
+        default_value = POLICY
     )]
     pub config: PathBuf,
     /// Interface to attach to, in place of those of the file; wan unless said; may be given more than once
