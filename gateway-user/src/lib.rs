@@ -10,6 +10,7 @@ pub mod diff;
 pub mod digits;
 pub mod doctor;
 pub mod engine;
+pub mod exposed;
 pub mod imports;
 pub mod init;
 pub mod journal;

@@ -459,3 +459,56 @@ fn what_is_counted_fits_into_a_terminal_and_nothing_of_it_is_lost() {
     );
     assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
 }
+
+/// A pcap file with an OPTIONS of 198.51.100.66 to port 5080 of 192.0.2.10, and its answer.
+fn capture(path: &Path) {
+    let mut octets = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+        octets.extend(word.to_le_bytes());
+    }
+    let (scanner, pbx) = (([198, 51, 100, 66], 4000), ([192, 0, 2, 10], 5080));
+    for (from, to, text) in [
+        (scanner, pbx, "OPTIONS sip:1@x SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n"),
+        (pbx, scanner, "SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n\r\n"),
+    ] {
+        let builder = etherparse::PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(from.0, to.0, 64).udp(from.1, to.1);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, text.as_bytes()).unwrap();
+        for word in [1_800_000_000, 0, frame.len() as u32, frame.len() as u32] {
+            octets.extend(word.to_le_bytes());
+        }
+        octets.extend(frame);
+    }
+    std::fs::write(path, octets).unwrap();
+}
+
+#[test]
+fn a_capture_tells_which_ports_answer_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("wan.pcap");
+    capture(&file);
+    let file = file.to_str().unwrap();
+    let nowhere = dir.path().join("no.sock");
+    let report = |more: &[&str]| {
+        let args = [&["report", "--exposure", "--capture", file, "--config", "no-such.toml"], more].concat();
+        tollgate(&nowhere, &args)
+    };
+    let output = report(&["--inside", "192.0.2.0/24"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let text = stdout(&output);
+    for needle in
+        ["192.0.2.10", "udp 5080", "OPTIONS 1", "1 source", "2027-01-15 17:00:00 JST", "name a policy with --config"]
+    {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    let json: Value = serde_json::from_str(&stdout(&report(&["--inside", "192.0.2.0/24", "--json"]))).unwrap();
+    assert_eq!(json["answers"][0]["methods"], json!({"OPTIONS": 1}));
+    assert_eq!(
+        (&json["answers"][0]["port"], &json["answers"][0]["last"]),
+        (&json!(5080), &json!("2027-01-15T08:00:00Z"))
+    );
+    let text = stdout(&report(&["--inside", "203.0.113.0/24"]));
+    assert!(text.contains("name them with --inside"), "{text}");
+    let output = tollgate(&nowhere, &["report", "--capture", file]);
+    assert!(code(&output) == 2 && stderr(&output).contains("--exposure"), "{output:?}");
+}

@@ -8,7 +8,7 @@ use super::{
     switch::{INTERNATIONAL_EXAMPLES, International, Shield},
     when,
 };
-use crate::{control::protocol::ListKind, what::What};
+use crate::{config::Network, control::protocol::ListKind, what::What};
 
 /// Where the policy file lies unless something else is said.
 pub(super) const POLICY: &str = "/etc/tollgate/tollgate.toml";
@@ -169,7 +169,8 @@ Examples:
   tollgate report                                    the last 24 hours
   tollgate report --since 7d --json
   tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it
-  tollgate report --exposure                         which hosts answer SIP from outside, who registered from where")]
+  tollgate report --exposure                         which hosts answer SIP from outside, who registered from where
+  tollgate report --exposure --capture wan.pcap      the same from a capture: on which ports, and those that answer OPTIONS")]
     Report(ReportArgs),
     /// What the site calls abroad, and limits from that as a diff of the policy file; changes nothing
     Suggest(super::suggest::SuggestArgs),
@@ -324,7 +325,7 @@ pub struct WhyArgs {
 }
 
 /// `report`.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ReportArgs {
     /// So far back: 15m, 48h, 7d
     #[arg(long, value_name = "TIME", value_parser = crate::config::duration, default_value = "24h")]
@@ -335,6 +336,15 @@ pub struct ReportArgs {
     /// Which hosts answer SIP from outside, and who registered from where, as far as it is remembered
     #[arg(long, conflicts_with_all = ["export", "since"])]
     pub exposure: bool,
+    /// With --exposure: what this capture (pcap, pcapng) shows, with ports and every method; no daemon is asked
+    #[arg(long, value_name = "FILE", requires = "exposure")]
+    pub capture: Option<PathBuf>,
+    /// With --capture: a network of the site, in place of private networks and those of this machine; may be given more than once
+    #[arg(long, value_name = "NETWORK", requires = "capture", value_parser = network)]
+    pub inside: Vec<Network>,
+    /// With --capture: the policy file, which names trunks and LAN interfaces
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true, default_value = POLICY)]
+    pub config: PathBuf,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -536,6 +546,10 @@ fn resumed(text: &str) -> Result<String, String> {
 fn names_a_line(text: &str) -> bool {
     let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.#".contains(&octet);
     !text.is_empty() && text.bytes().all(is_name) && format!("line:{text}").parse::<What>().is_ok()
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error: crate::config::Complaint| error.to_string())
 }
 
 fn source(text: &str) -> Result<String, String> {

@@ -14,7 +14,7 @@ use crate::control::{
     protocol::Command,
 };
 
-pub(super) fn run(args: ReportArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn run(args: &ReportArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
     let since = back(Timestamp::now(), args.since)?;
     if let Some(Export::Incidents) = args.export {
         for line in Client::connect(&places.socket)?.stream(&Command::Incidents { since })? {
