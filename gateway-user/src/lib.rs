@@ -24,3 +24,4 @@ pub mod schedule;
 pub mod selftest;
 pub mod suggest;
 pub mod what;
+pub mod zone;

@@ -8,7 +8,11 @@ use super::{
     switch::{INTERNATIONAL_EXAMPLES, International, Shield},
     when,
 };
-use crate::{config::Network, control::protocol::ListKind, what::What};
+use crate::{
+    config::{Network, Role},
+    control::protocol::ListKind,
+    what::What,
+};
 
 /// Where the policy file lies unless something else is said.
 pub(super) const POLICY: &str = "/etc/tollgate/tollgate.toml";
@@ -146,7 +150,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   tollgate explain 010232761234567
-  tollgate explain +442071838750 --from 192.0.2.10
+  tollgate explain +442071838750 --from 192.0.2.10         its side by the route to it, and any ban on it
+  tollgate explain +442071838750 --from 192.0.2.10 --side wan
   tollgate explain 010442071838750 --line 203              how full its limits are, and what suspends it
   tollgate explain 'sip:110@pbx.example.net' --config new.toml
   tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
@@ -475,9 +480,12 @@ pub struct ExplainArgs {
     /// The number as it is dialled, or a SIP or tel URI
     #[arg(value_name = "NUMBER|URI")]
     pub input: String,
-    /// The source of the call; its profile applies
+    /// The source of the call; its profile applies, and any ban on it
     #[arg(long, value_name = "ADDR")]
     pub from: Option<IpAddr>,
+    /// The side that the source is on, wan or lan; by the route to it, where it is left out
+    #[arg(long, value_name = "SIDE", value_parser = side)]
+    pub side: Option<Role>,
     /// The line that places it, a telephone of the site: 203. Shows how full its limits are
     #[arg(long, value_name = "LINE")]
     pub line: Option<String>,
@@ -546,6 +554,13 @@ fn resumed(text: &str) -> Result<String, String> {
 fn names_a_line(text: &str) -> bool {
     let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.#".contains(&octet);
     !text.is_empty() && text.bytes().all(is_name) && format!("line:{text}").parse::<What>().is_ok()
+}
+
+fn side(text: &str) -> Result<Role, String> {
+    [Role::Wan, Role::Lan]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+        .ok_or_else(|| "a side is wan, the outside, or lan, the inside".to_owned())
 }
 
 fn network(text: &str) -> Result<Network, String> {

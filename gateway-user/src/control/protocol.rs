@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::past::WhyQuestion;
-use crate::{daemon::OrderRule, orders::Scope, what::What};
+use crate::{config::Role, daemon::OrderRule, orders::Scope, what::What};
 
 /// Version of the protocol; a request of another one is refused.
 pub const VERSION: u64 = 1;
@@ -102,6 +102,9 @@ pub enum Command {
         /// When; now, where it is left out.
         #[serde(default)]
         at: Option<Timestamp>,
+        /// The side that the source is on; found out, where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        side: Option<Role>,
     },
     /// Switches the kernel's debug traces.
     Trace {

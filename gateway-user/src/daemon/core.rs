@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, VecDeque},
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -38,7 +37,7 @@ use crate::{
     journal::{ChangeKind, Journal},
     notify::Notifier,
     orders::{Book, Store},
-    policy,
+    policy::{self, Caller},
 };
 
 /// Events that wait for the slowest follower; what comes on top is counted, not kept.
@@ -222,8 +221,8 @@ impl Core {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
             }
             Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
-            Command::Explain { input, from, line, at } => self
-                .explain(&input, from, line.as_deref(), at)
+            Command::Explain { input, from, line, at, side } => self
+                .explain(&input, &Caller::of(&self.config, from, side), line.as_deref(), at)
                 .map_err(refused)
                 .and_then(|found| reply(&ExplanationView::from(found))),
             Command::Exposure {} => self.exposure().map_err(refused).and_then(|view| reply(&view)),
@@ -366,20 +365,17 @@ impl Core {
     fn explain(
         &self,
         input: &str,
-        from: Option<IpAddr>,
+        caller: &Caller,
         line: Option<&str>,
         at: Option<Timestamp>,
     ) -> anyhow::Result<Explanation> {
         let line = line.map(|line| line.strip_prefix("line:").unwrap_or(line));
-        let Some(at) = at else { return self.gateway.explain(input, from, line) };
+        let Some(at) = at else { return self.gateway.explain(input, caller, line) };
         let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
-        // How full a limit is at another time nobody knows.
-        match line.map(|line| policy::OfLine { line, cells: &[], channels: &[], clock: self.gateway.clock(), now: at })
-        {
-            Some(of) => policy::explain_line(&config, &image, &orders, input, from, &of),
-            None => policy::explain(&config, &image, &orders, input, from),
-        }
+        // How full a limit is at another time nobody knows, nor who is banned then.
+        let holding = policy::Holding { line, clock: self.gateway.clock(), ..policy::Holding::nothing(at) };
+        policy::explain(&config, &image, &orders, input, caller, &holding)
     }
 
     /// When [`Core::tick`] has something to do.

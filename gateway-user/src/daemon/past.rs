@@ -19,6 +19,7 @@ use crate::{
     },
     journal::{self, Change, ChangeKind, Fate, Question, Reader},
     orders::{Action, Book, Order},
+    policy::Caller,
 };
 
 /// Decisions that one question gets.
@@ -188,7 +189,8 @@ impl Core {
 
     /// How the journal may have masked a number: as E.164, or as it was dialled.
     fn masked(&self, number: &str, asked: &WhyQuestion) -> Result<Vec<String>, ErrorView> {
-        let found = self.gateway.explain(number, asked.from, None).map_err(refused)?;
+        let caller = Caller { from: asked.from, ..Caller::default() };
+        let found = self.gateway.explain(number, &caller, None).map_err(refused)?;
         let numbers = [
             found.e164.map(|digits| MaskedNumber::of(&digits)),
             found.dialled.map(|dialled| MaskedNumber::dialled(&dialled)),
