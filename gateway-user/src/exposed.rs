@@ -135,16 +135,24 @@ struct Seen {
     left_out: u64,
 }
 
-/// Reads a capture.
+/// Reads a capture; beside what it shows, why it could not be read to its end, as of one that is still being written.
 ///
 /// # Errors
 ///
-/// Where it cannot be read to its end.
-pub fn exposed(path: &Path, sides: &Sides) -> Result<Exposed, CaptureError> {
+/// Where nothing of it can be read.
+pub fn exposed(path: &Path, sides: &Sides) -> Result<(Exposed, Option<CaptureError>), CaptureError> {
     let mut found = Exposed { inside: sides.inside.iter().map(ToString::to_string).collect(), ..Exposed::default() };
     let mut seen = Seen::default();
+    let mut cut = None;
     for packet in capture::open(path)? {
-        let packet = packet?;
+        let packet = match packet {
+            Ok(packet) => packet,
+            Err(error) if found.packets == 0 => return Err(error),
+            Err(error) => {
+                cut = Some(error);
+                break;
+            }
+        };
         found.packets += 1;
         let Some(frame) = capture::to_ethernet(&packet) else { continue };
         let Some(message) = capture::message(&frame) else { continue };
@@ -156,7 +164,7 @@ pub fn exposed(path: &Path, sides: &Sides) -> Result<Exposed, CaptureError> {
         seen.answers.into_values().map(|(row, sources)| Answers { sources: sources.len(), ..row }).collect();
     found.registered = seen.registered.into_values().collect();
     found.registered.sort_by_key(|row| std::cmp::Reverse(row.last));
-    Ok(found)
+    Ok((found, cut))
 }
 
 impl Seen {
@@ -300,7 +308,8 @@ mod tests {
             (ua, PROVIDER, false, request("OPTIONS")),
             (PROVIDER, ua, false, answer(200, "OPTIONS")),
         ]);
-        let found = exposed(file.path(), &sides()).unwrap();
+        let (found, cut) = exposed(file.path(), &sides()).unwrap();
+        assert!(cut.is_none());
         assert_eq!((found.packets, found.sip, found.left_out), (16, 16, 0));
         let rows: Vec<_> = found
             .answers
@@ -332,6 +341,17 @@ mod tests {
         let private = Sides::of(None, &[]);
         assert!(private.is_inside(PBX.0.into()) && !private.is_inside(SCANNER.0.into()));
         assert!(!private.inside.iter().any(|network| network.prefix_len == 0));
+    }
+
+    #[test]
+    fn of_a_capture_that_is_cut_off_what_is_whole_is_shown() {
+        let both = [(SCANNER, PBX, false, request("OPTIONS")), (PBX, SCANNER, false, answer(200, "OPTIONS"))];
+        let file = capture(&[both[0].clone(), both[1].clone(), both[0].clone()]);
+        let octets = fs::read(file.path()).unwrap();
+        fs::write(file.path(), &octets[..octets.len() - 1]).unwrap();
+        let (found, cut) = exposed(file.path(), &sides()).unwrap();
+        assert_eq!((found.packets, found.answers.len()), (2, 1));
+        assert!(cut.unwrap().to_string().contains("was cut off"));
     }
 
     #[test]

@@ -512,3 +512,13 @@ fn a_capture_tells_which_ports_answer_outside() {
     let output = tollgate(&nowhere, &["report", "--capture", file]);
     assert!(code(&output) == 2 && stderr(&output).contains("--exposure"), "{output:?}");
 }
+
+#[test]
+fn a_plain_reload_says_that_it_settles_the_one_on_trial() {
+    let daemon = Daemon::start();
+    assert_eq!(code(&daemon.tollgate(&["reload", "--confirm", "60s"])), 0);
+    let text = stdout(&daemon.tollgate(&["reload"]));
+    assert!(text.contains("is settled by this one: what the file says stays"), "{text}");
+    assert!(!stdout(&daemon.tollgate(&["reload"])).contains("settled"), "only once");
+    assert_eq!(code(&daemon.tollgate(&["confirm"])), 1);
+}

@@ -61,7 +61,7 @@ pub enum CaptureError {
         source: std::io::Error,
     },
     /// It is something else.
-    #[error("{file}: is not pcap or pcapng: use --sip for a raw SIP message")]
+    #[error("{file}: is not pcap or pcapng: take one with tcpdump -w; a raw SIP message is for `replay --sip`")]
     NotCapture {
         /// The file as it was named.
         file: String,

@@ -77,10 +77,13 @@ fn captured(capture: &Path, args: &ReportArgs, out: &mut Out) -> Result<(), Fail
         Err(_) if !args.config.exists() => None,
         Err(problems) => return Err(Failure::Refused(problems.to_string())),
     };
-    let found = exposed::exposed(capture, &Sides::of(config.as_ref(), &args.inside))
+    let (found, cut) = exposed::exposed(capture, &Sides::of(config.as_ref(), &args.inside))
         .map_err(|error| Failure::Refused(error.to_string()))?;
+    // What is whole of a capture that is still being written is worth reading.
+    let cut = cut.map_or(Ok(()), |error| Err(Failure::Refused(error.to_string())));
     if args.json {
-        return Ok(out.json(&found)?);
+        out.json(&found)?;
+        return cut;
     }
     out.facts(&[
         ("capture", plain(format!("{}: {} packets, {} of them SIP", capture.display(), found.packets, found.sip))),
@@ -113,7 +116,8 @@ fn captured(capture: &Path, args: &ReportArgs, out: &mut Out) -> Result<(), Fail
             Tone::Warn,
         )?;
     }
-    Ok(out.toned("only SIP over UDP and TCP that can be read; TLS and WebSocket cannot", Tone::Dim)?)
+    out.toned("only SIP over UDP and TCP that can be read; TLS and WebSocket cannot", Tone::Dim)?;
+    cut
 }
 
 const fn nobody(found: &Exposed) -> &'static str {

@@ -3,6 +3,7 @@
 use super::{
     Cell, Failure, Out, Tone,
     args::{ListArgs, Places},
+    out::wrapped,
     plain, when,
 };
 use crate::control::{
@@ -85,22 +86,10 @@ fn block(out: &mut Out, entry: &ListView) -> std::io::Result<()> {
     for (key, text) in [("schedule", &entry.schedule), ("reason", &entry.reason)] {
         facts.extend(text.as_ref().map(|text| (key, plain(text))));
     }
-    let level = entry.level.iter().flat_map(|level| wrapped(level));
+    let level = entry.level.iter().flat_map(|level| wrapped(level, ", ", WIDTH));
     facts.extend(level.enumerate().map(|(at, line)| (if at == 0 { "level" } else { "" }, plain(line))));
     facts.extend(entry.undo.as_ref().map(|undo| ("undo with", plain(undo))));
     out.facts(&facts)
-}
-
-/// A text in lines that fit into a terminal of 80 columns, cut behind commas.
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for part in text.split_inclusive(", ") {
-        match lines.last_mut() {
-            Some(line) if line.len() + part.trim_end().len() <= WIDTH => line.push_str(part),
-            _ => lines.push(part.to_owned()),
-        }
-    }
-    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 fn tone(entry: &ListView) -> Tone {
@@ -124,20 +113,4 @@ fn row(entry: ListView) -> Vec<Cell> {
         plain(entry.schedule.unwrap_or_default()),
         plain(entry.reason.unwrap_or_default()),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_is_cut_into_lines_that_fit_and_nothing_of_it_is_lost() {
-        let level = "4 of 5/1m, 4 of 6/5m, 4 of 10/1h, 4 of 30/1d, 1 of 3 at once";
-        assert_eq!(wrapped(level), [level]);
-        let long = format!("{level}, of the site 7 of 20/1h, 7 of 60/1d");
-        let lines = wrapped(&long);
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines.iter().all(|line| line.len() <= WIDTH) && lines.join(" ") == long, "{lines:?}");
-        assert_eq!(wrapped(""), Vec::<String>::new());
-    }
 }

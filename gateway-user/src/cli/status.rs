@@ -130,7 +130,16 @@ fn of_import(import: &ImportView) -> Cell {
         format!(", holds {left} more")
     });
     let (age, left) = (age.unwrap_or_default(), left.unwrap_or_default());
-    let text = format!("{}: {} networks blocked, {}{age}{left}", import.name, import.networks, import.state);
+    let networks = match import.networks {
+        1 => "1 network".to_owned(),
+        many => format!("{many} networks"),
+    };
+    let says = match import.state.as_str() {
+        "good" => format!("blocks {networks}"),
+        "kept" => format!("the file is bad; the last good list blocks {networks}"),
+        _ => "blocks nobody: there is no good list".to_owned(),
+    };
+    let text = format!("{}: {says}{age}{left}", import.name);
     (text, if import.state == "good" { Tone::Plain } else { Tone::Warn })
 }
 

@@ -57,7 +57,15 @@ impl Core {
             return Err(refused(error));
         }
         let mut warnings = Vec::new();
-        if trial.is_none() && self.former.take().is_some() {
+        if trial.is_none()
+            && let Some(former) = self.former.take()
+        {
+            if !former.returned {
+                warnings.push(
+                    "the reload that waited for `tollgate confirm` is settled by this one: what the file says stays"
+                        .into(),
+                );
+            }
             warnings.extend(self.forget().err());
         }
         let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());

@@ -152,10 +152,11 @@ impl Kept {
             }
             Err(error) => {
                 if looked && self.error.as_ref() != Some(&error) {
-                    tracing::warn!(
-                        "import.{}: {error}; the last good list holds until it is too old",
-                        self.import.name
-                    );
+                    let rest = match &self.good {
+                        Some(_) => "the last good list holds until it is too old",
+                        None => "there is no good list, so it blocks nobody",
+                    };
+                    tracing::warn!("import.{}: {error}; {rest}", self.import.name);
                 }
                 self.error = Some(error);
                 // What was kept on disk, or is now named in the policy, may have become the site's own.
