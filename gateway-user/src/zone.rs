@@ -26,6 +26,11 @@ pub fn current() -> TimeZone {
     site.as_ref().map_or_else(machine, |(_, zone)| zone.clone())
 }
 
+/// The zone of a policy that names this one, or none.
+pub fn of(name: Option<&str>) -> TimeZone {
+    name.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(machine)
+}
+
 /// The unit tests of this crate expect the same on any machine.
 fn machine() -> TimeZone {
     if cfg!(test) { TimeZone::UTC } else { TimeZone::system() }

@@ -239,14 +239,14 @@ Examples:
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
 
 /// When an order ends by itself.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct End {
     /// End by itself after this time: 90s, 15m, 48h, 7d
     #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
     pub duration: Option<std::time::Duration>,
-    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
-    pub until: Option<jiff::Timestamp>,
+    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (of the site), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::until_typed)]
+    pub until: Option<when::Typed>,
 }
 
 /// `block` and `allow`.
@@ -315,9 +315,9 @@ pub struct WhyArgs {
     /// Only calls of this line: 203, or # and the digits that `list lines` shows
     #[arg(long, value_name = "LINE")]
     pub line: Option<String>,
-    /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (local), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::past_now, conflicts_with_all = ["last", "since"])]
-    pub at: Option<jiff::Timestamp>,
+    /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (of the site), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::past_typed, conflicts_with_all = ["last", "since"])]
+    pub at: Option<when::Typed>,
     /// Only the last one
     #[arg(long)]
     pub last: bool,
@@ -389,8 +389,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The time by which schedules hold, throughout the capture; now, where it is left out
-    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
-    pub at: Option<jiff::Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = when::at_typed)]
+    pub at: Option<when::Typed>,
     /// Print one JSON object a packet
     #[arg(long)]
     pub json: bool,
@@ -490,8 +490,8 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "LINE")]
     pub line: Option<String>,
     /// When the call is placed, for schedules and orders: as of --until of `block`, or a time that has passed
-    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
-    pub at: Option<jiff::Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = when::at_typed)]
+    pub at: Option<when::Typed>,
     /// Policy file to ask instead of the daemon; orders are left out
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

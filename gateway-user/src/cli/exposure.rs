@@ -14,6 +14,7 @@ use crate::{
         protocol::Command,
     },
     exposed::{self, Answers, Exposed, Registered, Sides},
+    zone,
 };
 
 pub(super) fn run(args: &ReportArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -73,7 +74,10 @@ fn listens(listens: &[ListensView]) -> String {
 /// What a capture shows.
 fn captured(capture: &Path, args: &ReportArgs, out: &mut Out) -> Result<(), Failure> {
     let config = match config::load(&args.config) {
-        Ok((config, _)) => Some(config),
+        Ok((config, _)) => {
+            zone::set(config.site.time_zone.as_deref());
+            Some(config)
+        }
         Err(_) if !args.config.exists() => None,
         Err(problems) => return Err(Failure::Refused(problems.to_string())),
     };

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{format::Writer, time::FormatTime},
+};
 
 use super::{
     Failure, Out,
@@ -14,6 +17,7 @@ use super::{
 use crate::{
     config::{self, Config, Interface, Mode, Role},
     daemon::{self, Options, Parts, Starter},
+    zone,
 };
 
 const EXAMPLES: &str = "\
@@ -118,9 +122,19 @@ fn log_to_stderr() {
     // A subscriber that is there already is that of a test.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_timer(SiteTime)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
         .try_init();
+}
+
+/// The time of a line of the log: in the zone in which everything else is shown.
+struct SiteTime;
+
+impl FormatTime for SiteTime {
+    fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
+        write!(out, "{}", Timestamp::now().to_zoned(zone::current()).strftime("%F %T%.3f %Z"))
+    }
 }
 
 /// Reads `IF[:wan|lan]`. The role is what follows the last colon, since names of aliases hold colons too.

@@ -38,6 +38,7 @@ use crate::{
     notify::Notifier,
     orders::{Book, Store},
     policy::{self, Caller},
+    zone,
 };
 
 /// Events that wait for the slowest follower; what comes on top is counted, not kept.
@@ -119,6 +120,7 @@ impl Core {
         let now = (parts.clock)();
         let former = former::open(state_dir)?;
         let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
+        zone::set(config.site.time_zone.as_deref());
         let expired = book.newly_expired(now);
         book.put(&expired);
         let in_force = book.active(now);
@@ -225,6 +227,7 @@ impl Core {
                 .explain(&input, &Caller::of(&self.config, from, side), line.as_deref(), at)
                 .map_err(refused)
                 .and_then(|found| reply(&ExplanationView::from(found))),
+            Command::Zone {} => Ok(Value::Null),
             Command::Exposure {} => self.exposure().map_err(refused).and_then(|view| reply(&view)),
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
@@ -350,6 +353,7 @@ impl Core {
     pub(super) fn apply(&mut self, config: &Config, orders: Vec<ActiveOrder>, now: Timestamp) -> anyhow::Result<()> {
         let imported = Arc::new(self.imports.networks(now));
         let applied = self.gateway.apply(&holding(config, now, &imported), &orders)?;
+        zone::set(config.site.time_zone.as_deref());
         for warning in &applied.warnings {
             tracing::warn!("policy: {warning}");
         }
@@ -480,7 +484,7 @@ impl Core {
 fn policy_of_start(parts: &Parts, former: Option<&Former>, now: Timestamp) -> anyhow::Result<(Config, bool)> {
     let Some(former) = former else { return Ok(((parts.load)()?, false)) };
     let kept = || (parts.adjust)((*former.config).clone());
-    let until = former.trial.until;
+    let until = zone::shown(former.trial.until);
     if former.returned {
         tracing::warn!("the last reload was not confirmed: the former policy is in force until `tollgate reload`");
         return Ok((kept(), false));

@@ -21,6 +21,7 @@ use crate::{
     policy::Caller,
     selftest::SelfTest,
     what::What,
+    zone,
 };
 
 /// One instance of the filter: loaded, attached, pinned.
@@ -436,7 +437,9 @@ impl fmt::Display for Held {
             write!(f, ": {}", self.windows.join(", "))?;
         }
         match self.until {
-            Some(until) => write!(f, ", suspended until {until}; tollgate resume {} lifts it", self.resume),
+            Some(until) => {
+                write!(f, ", suspended until {}; tollgate resume {} lifts it", zone::shown(until), self.resume)
+            }
             None if self.windows.is_empty() => f.write_str(": not suspended"),
             None => Ok(()),
         }

@@ -20,6 +20,7 @@ use crate::{
     journal::{self, Change, ChangeKind, Fate, Question, Reader},
     orders::{Action, Book, Order},
     policy::Caller,
+    zone,
 };
 
 /// Decisions that one question gets.
@@ -31,7 +32,7 @@ pub(super) fn orders(book: &Book) -> Vec<Change> {
 }
 
 fn of_order(order: &Order) -> Change {
-    let until = order.expires.map(|end| format!(", until {end}")).unwrap_or_default();
+    let until = order.expires.map(|end| format!(", until {}", zone::shown(end))).unwrap_or_default();
     Change {
         time: order.since,
         change: match order.action {
@@ -190,7 +191,6 @@ impl Core {
     /// How the journal may have masked a number: as E.164, or as it was dialled.
     fn masked(&self, number: &str, asked: &WhyQuestion) -> Result<Vec<String>, ErrorView> {
         let caller = Caller { from: asked.from, ..Caller::default() };
-        let found = self.gateway.explain(number, &caller, None).map_err(refused)?;
         // A word is no number: without one, everything that has none would be found.
         if !number.bytes().any(|octet| octet.is_ascii_digit()) {
             return Err(ErrorView::usage(format!(
@@ -198,6 +198,7 @@ impl Core {
                 number.escape_debug()
             )));
         }
+        let found = self.gateway.explain(number, &caller, None).map_err(refused)?;
         let numbers = [
             found.e164.map(|digits| MaskedNumber::of(&digits)),
             found.dialled.map(|dialled| MaskedNumber::dialled(&dialled)),

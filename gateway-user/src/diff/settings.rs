@@ -126,6 +126,7 @@ fn site(it: &Site) -> Facts {
         ("region", Some(it.region.clone())),
         ("extensions", extensions),
         ("own_numbers", list(it.own_numbers.iter().map(|number| format!("+{number}")))),
+        ("time_zone", it.time_zone.clone()),
         ("outside_registration", Some(it.outside_registration.as_str().to_owned())),
     ]
 }

@@ -468,7 +468,8 @@ impl Call<'_> {
         let (Some(now), Some(schedule)) = (self.config.as_of, self.config.schedule(name)) else {
             return (false, String::new());
         };
-        let until = schedule.next_change(now).map(|change| change.to_zoned(schedule.zone()));
+        let until =
+            schedule.next_change(now).map(|change| change.to_zoned(zone::of(self.config.site.time_zone.as_deref())));
         let until = until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%a %F %T %Z")));
         (schedule.is_active(now), until)
     }
