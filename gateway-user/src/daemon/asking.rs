@@ -17,6 +17,7 @@ use crate::{
         views::{ChangedView, QuestionView},
     },
     journal::ChangeKind,
+    zone,
 };
 pub(super) use kept::open;
 use kept::{Cell, Kept, Question};
@@ -127,8 +128,8 @@ impl Core {
             it.what,
             Site::name(it.country.into()),
             it.limit,
-            shown(it.until),
-            shown(self.kept_until(&key, it.asked)),
+            zone::shown_minute(it.until),
+            zone::shown_minute(self.kept_until(&key, it.asked)),
             n = it.number,
         )
     }
@@ -165,7 +166,7 @@ impl Core {
                 format!(
                     "question {number}: keep: {} go on until {}, and then [limit.{limit}] acts",
                     question.what,
-                    shown(until)
+                    zone::shown_minute(until)
                 ),
                 until,
             )
@@ -179,7 +180,7 @@ impl Core {
             (
                 format!(
                     "question {number}: stop: {what} are suspended until {}; `tollgate resume {word}` lifts it",
-                    shown(until)
+                    zone::shown_minute(until)
                 ),
                 until,
             )
@@ -216,7 +217,7 @@ impl Core {
             Ok(Some((until, word))) => format!(
                 "{why}: {} are suspended until {}, the last call was to {} ([limit.{}]); `tollgate resume {word}` lifts it",
                 question.what,
-                shown(until),
+                zone::shown_minute(until),
                 Site::name(question.country.into()),
                 question.limit
             ),
@@ -288,8 +289,4 @@ impl Core {
             })
             .collect()
     }
-}
-
-fn shown(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -63,7 +63,7 @@ use crate::{
         SiteState,
     },
     doctor::rtnetlink::{self, Link},
-    policy::{self, Compiler, PolicyImage},
+    policy::{self, Caller, Compiler, PolicyImage},
     selftest::{self, SelfTest},
 };
 
@@ -424,13 +424,13 @@ impl Gateway for Kernel {
         selftest::whole(&mut self.proof, &self.in_force.rules.config, &self.in_force.rules.orders)
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>) -> Result<Explanation> {
+    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>) -> Result<Explanation> {
         let InForce { rules, image } = &self.in_force;
-        let Some(line) = line else { return policy::explain(&rules.config, image, &rules.orders, input, from) };
-        let (cells, channels) = (self.cells()?, self.channels()?);
-        let asked =
-            policy::OfLine { line, cells: &cells, channels: &channels, clock: self.clock(), now: Timestamp::now() };
-        policy::explain_line(&rules.config, image, &rules.orders, input, from, &asked)
+        let (cells, channels, known) = (self.cells()?, self.channels()?, self.known()?);
+        let known = caller.from.is_some_and(|from| known.iter().any(|(source, _)| *source == from.to_canonical()));
+        let (clock, now) = (self.clock(), Timestamp::now());
+        let holding = policy::Holding { line, known: Some(known), cells: &cells, channels: &channels, clock, now };
+        policy::explain(&rules.config, image, &rules.orders, input, caller, &holding)
     }
 
     fn set_trace(&mut self, on: bool) -> Result<()> {
