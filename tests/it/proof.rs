@@ -98,9 +98,10 @@ fn a_flood_of_forged_sources_costs_known_telephones_no_call() {
         assert!(sent > allowed && through <= allowed + 1, "{defence:?}: {got:?}");
         let most = if defence == Defence::Shield { 0 } else { outside(&got) };
         assert!(got.forged_passed <= most, "{defence:?}: {got:?}");
-        // A telephone that nobody knows shares its limit with what is forged, but for what a rule refuses before.
-        if dialled == Dialled::Blocked {
-            assert!(got.new > 0 && got.new_rang == got.new, "{got:?}");
+        // A telephone that nobody knows is heard since it repeats its INVITE; the shield is there to keep it out. One in twenty finds
+        // its place among those that are to come back taken, twice.
+        if defence != Defence::Shield {
+            assert!(got.new_rang > 0 && got.new_rang * 2 >= got.new, "{got:?}");
         }
     }
 }
