@@ -19,6 +19,7 @@ mod run;
 mod standing;
 mod suggest;
 mod switch;
+mod tally;
 mod used;
 mod whole;
 
@@ -31,3 +32,4 @@ pub use gateway::{
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};
+pub use tally::Levels;

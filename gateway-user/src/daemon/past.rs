@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{
-    Core, MaskedNumber, cell,
+    Core, Levels, MaskedNumber, cell,
     core::{refused, reply},
 };
 use crate::{
@@ -188,7 +188,7 @@ impl Core {
 
     /// How the journal may have masked a number: as E.164, or as it was dialled.
     fn masked(&self, number: &str, asked: &WhyQuestion) -> Result<Vec<String>, ErrorView> {
-        let found = self.gateway.explain(number, asked.from, None).map_err(refused)?;
+        let found = self.gateway.explain(number, asked.from, None, &Levels::new()).map_err(refused)?;
         let numbers = [
             found.e164.map(|digits| MaskedNumber::of(&digits)),
             found.dialled.map(|dialled| MaskedNumber::dialled(&dialled)),

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{Config, Imported, Mode, Profile, Scheduled},
-    daemon::{self, ActiveOrder, ExplainStep, Explanation, Held, OrderRule},
+    daemon::{self, ActiveOrder, ExplainStep, Explanation, Held, Levels, OrderRule},
     engine::host::HostEngine,
     numbering, replay,
     what::What,
@@ -79,6 +79,23 @@ pub fn explain_line(
     from: Option<IpAddr>,
     of: &OfLine<'_>,
 ) -> anyhow::Result<Explanation> {
+    explain_summed(config, image, orders, input, from, of, &Levels::new())
+}
+
+/// [`explain_line`], with what the daemon has added up.
+///
+/// # Errors
+///
+/// As [`explain_line`].
+pub(crate) fn explain_summed(
+    config: &Config,
+    image: &PolicyImage,
+    orders: &[ActiveOrder],
+    input: &str,
+    from: Option<IpAddr>,
+    of: &OfLine<'_>,
+    summed: &Levels,
+) -> anyhow::Result<Explanation> {
     let is_user = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%#".contains(&octet);
     if !(1..=LONGEST_LINE).contains(&of.line.len()) || !of.line.bytes().all(is_user) || of.line.starts_with('#') {
         anyhow::bail!(
@@ -87,7 +104,7 @@ pub fn explain_line(
             of.line
         );
     }
-    explained(config, image, orders, input, from, Some(of))
+    explained(config, image, orders, input, from, Some((of, summed)))
 }
 
 fn explained(
@@ -96,7 +113,7 @@ fn explained(
     orders: &[ActiveOrder],
     input: &str,
     from: Option<IpAddr>,
-    of: Option<&OfLine<'_>>,
+    of: Option<(&OfLine<'_>, &Levels)>,
 ) -> anyhow::Result<Explanation> {
     let uri = request_uri(input)?;
     let mut image = image.clone();
@@ -107,11 +124,11 @@ fn explained(
             }
         }
     }
-    let frame = replay::invite(from, of.map_or("", |of| of.line), &uri)?;
+    let frame = replay::invite(from, of.map_or("", |(of, _)| of.line), &uri)?;
     let mut engine = HostEngine::new(image);
     let judged = match of {
         None => engine.judge(&frame, Side::Wan, 0, UNUSED),
-        Some(of) => {
+        Some((of, _)) => {
             of.cells.iter().for_each(|(key, ring)| engine.set_ring(*key, ring));
             of.channels.iter().for_each(|(key, up)| engine.set_channels(*key, *up));
             engine.judge(&frame, Side::Lan, 0, of.clock)
@@ -133,7 +150,7 @@ fn explained(
         line: judged.line,
         vouched: judged.who() != Who::Unproved,
     };
-    let charged = of.map_or_else(Vec::new, |of| charged(config, profile, &judged, of));
+    let charged = of.map_or_else(Vec::new, |(of, summed)| charged(config, profile, &judged, of, summed));
     let call = Call { config, orders, called, judged: &judged, charged: &charged };
     let steps = call.steps();
     let rule = steps.iter().find(|step| step.decides).map(|step| step.finding.clone());
@@ -154,7 +171,7 @@ fn explained(
 }
 
 /// The cells that a call of a line is charged to, each with whether it is of the floor.
-fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>) -> Vec<(bool, Held)> {
+fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>, summed: &Levels) -> Vec<(bool, Held)> {
     let call = Charged {
         who: judged.who(),
         source: address(judged.source),
@@ -168,7 +185,8 @@ fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>)
         let found = of.cells.iter().find(|(other, _)| *other == key);
         let ring = found.map_or(&Ring::FRESH, |(_, ring)| ring);
         let up = of.channels.iter().find(|(other, _)| *other == key).map_or(0, |(_, up)| *up);
-        (key.limit == FLOOR_CELL, daemon::cell_level(config, &key, ring, up, of.now, of.clock))
+        let level = daemon::cell_level(config, &key, ring, up, summed.get(&key), (of.now, of.clock));
+        (key.limit == FLOOR_CELL, level)
     };
     keys.map(level).collect()
 }

@@ -27,6 +27,7 @@ mod trie;
 pub(crate) use answers::Answers;
 pub use compile::{CompileErrors, Compiler, PolicyImage, compile};
 pub use decided::decided;
+pub(crate) use explain::explain_summed;
 pub use explain::{OfLine, explain, explain_line};
 pub use lists::Lists;
 pub(crate) use matching::profile_of;
