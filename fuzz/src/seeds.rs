@@ -227,6 +227,7 @@ pub(crate) fn control() -> Seeds {
             from: Some([192, 0, 2, 66].into()),
             line: Some("203".into()),
             at: None,
+            side: None,
         },
         Command::Trace { on: true },
         Command::Events { follow: false },

@@ -142,8 +142,8 @@ fn in_business_hours_the_owner_is_asked_and_silence_stops() {
     assert_eq!(
         text,
         "question 1: international calls of 192.0.2.20: 2 calls, the last to Sierra Leone (SL), are too many for [limit.abroad]. If \
-         nobody answers they are stopped at 2026-11-20 03:15 UTC for 2h. `tollgate answer 1 stop` stops them now, `tollgate \
-         answer 1 keep` lets them go on until 2026-11-20 09:00 UTC"
+         nobody answers they are stopped at 2026-11-20 12:15 JST for 2h. `tollgate answer 1 stop` stops them now, `tollgate \
+         answer 1 keep` lets them go on until 2026-11-20 18:00 JST"
     );
     assert!(text.chars().count() < 300, "a notice is cut there");
 
@@ -158,7 +158,7 @@ fn in_business_hours_the_owner_is_asked_and_silence_stops() {
     assert_eq!((core.status().questions.len(), until(&board, 20)), (0, CLOCK + 7200 * SECOND));
     assert_eq!(
         wait(dir.path(), "unanswered"),
-        "nobody answered question 1: international calls of 192.0.2.20 are suspended until 2026-11-20 05:15 UTC, the last call was \
+        "nobody answered question 1: international calls of 192.0.2.20 are suspended until 2026-11-20 14:15 JST, the last call was \
          to Sierra Leone (SL) ([limit.abroad]); `tollgate resume 192.0.2.20` lifts it"
     );
     assert!(answer(&mut core, 1, true).unwrap_err().contains("question 1 does not wait"));

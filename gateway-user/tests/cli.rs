@@ -10,6 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use gateway_common::limit::{CellKey, window::Ring};
 use serde_json::{Value, json};
 use support::{Daemon, event, stderr, stdout, tollgate};
 
@@ -391,4 +392,133 @@ fn help_and_doctor_need_no_daemon() {
     let missing = checks.iter().find(|check| check["subject"] == "nosuch0").unwrap();
     assert_eq!(missing["status"], "bad");
     assert!(missing["remedy"].is_string());
+}
+
+#[test]
+fn check_and_diff_take_the_file_that_run_takes() {
+    let daemon = Daemon::start();
+    let file = daemon.dir.path().join("tollgate.toml");
+    let with = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(args)
+            .env_clear()
+            .env("TOLLGATE_SOCKET", daemon.socket())
+            .env("TOLLGATE_CONFIG", &file)
+            .output()
+            .unwrap()
+    };
+    let output = with(&["check"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(stdout(&output).contains(&format!("{}: would load", file.display())), "{output:?}");
+    assert_eq!(code(&with(&["diff"])), 0, "nothing differs");
+    std::fs::write(&file, support::POLICY.replace("\"SL\"", "\"SL\", \"CU\"")).unwrap();
+    let output = with(&["diff"]);
+    assert!(code(&output) == 1 && stdout(&output).contains("CU: allow -> block"), "{output:?}");
+    std::fs::write(&file, "mode = 3\n").unwrap();
+    assert_eq!(code(&with(&["check"])), 1);
+    let nowhere = tollgate(&daemon.socket(), &["check"]);
+    assert!(stderr(&nowhere).contains("/etc/tollgate/tollgate.toml"), "{nowhere:?}");
+}
+
+#[test]
+fn a_name_without_its_word_is_answered_with_it() {
+    let daemon = Daemon::start();
+    for (args, needle) in [
+        (&["resume", "203"][..], "write line:203 for the line"),
+        (&["resume", "alice"], "write line:alice for the line"),
+        (&["resume", "#98713e26367639a7"], "write line:#98713e26367639a7 for the line"),
+        (&["block", "203"], "write +203 for the country code, or dial:203 for what is dialled, or line:203 for a line"),
+    ] {
+        let output = daemon.tollgate(args);
+        assert_eq!(code(&output), 2, "{output:?}");
+        assert!(stderr(&output).contains(needle), "{needle}: {}", stderr(&output));
+    }
+    assert!(!stderr(&daemon.tollgate(&["resume", "a b"])).contains("for the line"), "that is the name of no line");
+}
+
+#[test]
+fn what_is_counted_fits_into_a_terminal_and_nothing_of_it_is_lost() {
+    let daemon = Daemon::start();
+    let key = CellKey::of_floor(gateway_user::numbering::country_codes().len() as u16);
+    let ring = Ring { used: 1, first: 1, since: 1, until: u64::MAX / 4, cause: key.value, ..Ring::FRESH };
+    daemon.board.lock().unwrap().cells.insert(key, ring);
+    let text = stdout(&daemon.tollgate(&["list", "lines"]));
+    let view = &daemon.json(&["list", "lines", "--json"])[0];
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for field in ["kind", "value", "action", "origin", "level", "undo"] {
+        let told = view[field].as_str().unwrap_or_default();
+        assert!(text.contains(told), "{field} {told}: {text}");
+    }
+    assert!(text.contains("\n  until      ") && text.contains("\n  undo with  tollgate resume "), "{text}");
+    // A column in which nothing stands is left out.
+    let all = stdout(&daemon.tollgate(&["list"]));
+    let head = all.lines().find(|line| line.starts_with("kind")).unwrap();
+    assert!(
+        all.starts_with(text.lines().next().unwrap()) && head.contains("origin") && !head.contains("until"),
+        "{all}"
+    );
+    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
+}
+
+/// A pcap file with an OPTIONS of 198.51.100.66 to port 5080 of 192.0.2.10, and its answer.
+fn capture(path: &Path) {
+    let mut octets = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+        octets.extend(word.to_le_bytes());
+    }
+    let (scanner, pbx) = (([198, 51, 100, 66], 4000), ([192, 0, 2, 10], 5080));
+    for (from, to, text) in [
+        (scanner, pbx, "OPTIONS sip:1@x SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n"),
+        (pbx, scanner, "SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n\r\n"),
+    ] {
+        let builder = etherparse::PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(from.0, to.0, 64).udp(from.1, to.1);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, text.as_bytes()).unwrap();
+        for word in [1_800_000_000, 0, frame.len() as u32, frame.len() as u32] {
+            octets.extend(word.to_le_bytes());
+        }
+        octets.extend(frame);
+    }
+    std::fs::write(path, octets).unwrap();
+}
+
+#[test]
+fn a_capture_tells_which_ports_answer_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("wan.pcap");
+    capture(&file);
+    let file = file.to_str().unwrap();
+    let nowhere = dir.path().join("no.sock");
+    let report = |more: &[&str]| {
+        let args = [&["report", "--exposure", "--capture", file, "--config", "no-such.toml"], more].concat();
+        tollgate(&nowhere, &args)
+    };
+    let output = report(&["--inside", "192.0.2.0/24"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let text = stdout(&output);
+    for needle in
+        ["192.0.2.10", "udp 5080", "OPTIONS 1", "1 source", "2027-01-15 17:00:00 JST", "name a policy with --config"]
+    {
+        assert!(text.contains(needle), "{needle}: {text}");
+    }
+    let json: Value = serde_json::from_str(&stdout(&report(&["--inside", "192.0.2.0/24", "--json"]))).unwrap();
+    assert_eq!(json["answers"][0]["methods"], json!({"OPTIONS": 1}));
+    assert_eq!(
+        (&json["answers"][0]["port"], &json["answers"][0]["last"]),
+        (&json!(5080), &json!("2027-01-15T08:00:00Z"))
+    );
+    let text = stdout(&report(&["--inside", "203.0.113.0/24"]));
+    assert!(text.contains("name them with --inside"), "{text}");
+    let output = tollgate(&nowhere, &["report", "--capture", file]);
+    assert!(code(&output) == 2 && stderr(&output).contains("--exposure"), "{output:?}");
+}
+
+#[test]
+fn a_plain_reload_says_that_it_settles_the_one_on_trial() {
+    let daemon = Daemon::start();
+    assert_eq!(code(&daemon.tollgate(&["reload", "--confirm", "60s"])), 0);
+    let text = stdout(&daemon.tollgate(&["reload"]));
+    assert!(text.contains("is settled by this one: what the file says stays"), "{text}");
+    assert!(!stdout(&daemon.tollgate(&["reload"])).contains("settled"), "only once");
+    assert_eq!(code(&daemon.tollgate(&["confirm"])), 1);
 }

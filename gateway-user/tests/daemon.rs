@@ -434,7 +434,8 @@ fn list_and_explain_say_which_schedule_holds() {
 
     ask(&mut core, block("EE", Some("2026-11-20T20:00:00+09:00".parse().unwrap()))).unwrap();
     let explain = |core: &mut Core, number: &str, at: &str| {
-        let command = Command::Explain { input: number.into(), from: None, line: None, at: Some(at.parse().unwrap()) };
+        let (input, at) = (number.into(), Some(at.parse().unwrap()));
+        let command = Command::Explain { input, from: None, line: None, at, side: None };
         let view = ask(core, command).unwrap();
         let of = |step: &str| {
             let steps = view["steps"].as_array().unwrap();

@@ -13,7 +13,7 @@ use gateway_user::{
     daemon::{ActiveOrder, Decided, OrderRule},
     digits::Digits,
     orders::Scope,
-    policy::{Lists, decided, explain},
+    policy::{Caller, Holding, Lists, decided, explain},
 };
 
 const POLICY: &str = r#"mode = "enforce"
@@ -120,7 +120,11 @@ fn the_entry_is_the_one_that_explain_names() {
     let config = policy(POLICY);
     let image = gateway_user::policy::compile(&config, &[], &std::collections::HashMap::new(), 1).unwrap().0;
     for dialled in ["01023276123456", "+442079460000", "0570012345", "+441614960000"] {
-        let explained = explain(&config, &image, &[], dialled, Some(PHONE.into())).unwrap().rule.unwrap();
+        let caller = Caller { from: Some(PHONE.into()), ..Caller::default() };
+        let explained = explain(&config, &image, &[], dialled, &caller, &Holding::nothing(jiff::Timestamp::UNIX_EPOCH))
+            .unwrap()
+            .rule
+            .unwrap();
         let found = told(&config, &[], PHONE, &[dialled]).rule.unwrap();
         let entry = found.split(" (profile").next().unwrap();
         assert!(explained.starts_with(entry), "{dialled}: {explained} / {found}");

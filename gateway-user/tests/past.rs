@@ -423,3 +423,12 @@ fn ten_thousand_drops_are_all_kept() {
     assert_eq!(report["total"]["stopped"], 10_000);
     assert_eq!(daemon.json(&["status", "--json"])[0]["journal"]["lost"], 0);
 }
+
+#[test]
+fn what_is_no_number_and_no_line_is_not_asked_about() {
+    let daemon = Daemon::start();
+    let output = daemon.tollgate(&["why", "--number", "abc"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("`abc` is no number"), "{output:?}");
+    let output = daemon.tollgate(&["why", "--line", "#12"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("16 digits"), "{output:?}");
+}

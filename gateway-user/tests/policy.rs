@@ -18,7 +18,7 @@ use gateway_user::{
     engine::{Engine as _, host::HostEngine},
     numbering,
     orders::Scope,
-    policy::{compile, explain},
+    policy::{Caller, Holding, compile, explain},
 };
 
 const HEAD: &str = "mode = \"enforce\"\nfloor = false\n[site]\nregion = \"JP\"\n";
@@ -300,7 +300,9 @@ fn what_an_import_names_places_no_call_and_an_order_lets_it() {
         assert_eq!(call_from(&mut engine, source, dialled).verdict(), verdict, "{source:?} {dialled}");
     }
     let (image, _) = compile(&config, &[], &HashMap::new(), 1).unwrap();
-    let found = explain(&config, &image, &[], "0312345678", Some("198.51.100.7".parse().unwrap())).unwrap();
+    let caller = Caller { from: Some([198, 51, 100, 7].into()), ..Caller::default() };
+    let holding = Holding::nothing(jiff::Timestamp::UNIX_EPOCH);
+    let found = explain(&config, &image, &[], "0312345678", &caller, &holding).unwrap();
     assert_eq!((found.verdict, found.rule.as_deref()), (Drop, Some("import.x names 198.51.100.0/24")));
     config.mode = gateway_user::config::Mode::Monitor;
     assert_eq!(call_from(&mut host(&config), [198, 51, 100, 7], "0312345678").verdict(), WouldDrop);

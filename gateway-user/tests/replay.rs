@@ -175,7 +175,18 @@ fn explain_without_a_daemon_names_rule_and_country() {
         answer["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
     assert_eq!(
         steps,
-        ["source", "dialled string", "emergency", "shield", "kill switch", "orders", "floor", "policy file", "limits"]
+        [
+            "source",
+            "dialled string",
+            "emergency",
+            "shield",
+            "kill switch",
+            "bans",
+            "orders",
+            "floor",
+            "policy file",
+            "limits"
+        ]
     );
     for (input, verdict) in
         [("119", "pass"), ("sip:110@x", "pass"), ("tel:+881612345678", "drop"), ("+232 76 123 456", "drop")]

@@ -14,7 +14,7 @@ use gateway_user::{
     daemon::{ActiveOrder, OrderRule},
     engine::host::HostEngine,
     orders::Scope,
-    policy::{compile, explain},
+    policy::{Caller, Holding, compile, explain},
 };
 use serde_json::{Value, json};
 use support::{Daemon, stderr, stdout};
@@ -203,14 +203,15 @@ fn explain_names_the_order() {
     let config: Config = policy(MONITOR);
     let orders = [off(&["GB"])];
     let (image, _) = compile(&config, &orders, &HashMap::new(), 1).unwrap();
-    let told = explain(&config, &image, &orders, "+23276123456", None).unwrap();
+    let holding = Holding::nothing(jiff::Timestamp::UNIX_EPOCH);
+    let told = explain(&config, &image, &orders, "+23276123456", &Caller::default(), &holding).unwrap();
     assert_eq!(told.reason, Reason::InternationalOff);
     let rule = told.rule.unwrap();
     assert!(
         rule.contains("order 1: international off --except GB (site)") && rule.contains("tollgate undo 1"),
         "{rule}"
     );
-    let told = explain(&config, &image, &orders, "+442079460000", None).unwrap();
+    let told = explain(&config, &image, &orders, "+442079460000", &Caller::default(), &holding).unwrap();
     assert_eq!(told.reason, Reason::Allowed);
     let step = told.steps.iter().find(|step| step.name == "kill switch").unwrap();
     assert!(!step.decides && step.finding.contains("does not concern it"), "{step:?}");

@@ -1,7 +1,13 @@
 //! What is new at the site reaches a real receiver: the first call to a country, a call of a trunk that would leave the country,
 //! an account in a network where it never was.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use gateway_tests::network::{self, Network, SIP_PORT};
 use serde_json::Value;
@@ -156,4 +162,74 @@ fn a_limit_asks_before_it_suspends_and_an_answer_stops_the_line() {
     call(204, 11);
     until("the answer is told", || of(&out, "answered").len() == 1);
     assert_eq!(site.counters()["dropped"], 1, "another line is not");
+}
+
+/// One call of a telephone inside: to `number`, answered at once, hung up after `talk`; every message passes the gateway.
+fn answered_call(telephone: &UdpSocket, outside: &UdpSocket, id: u32, number: &str, talk: Duration) {
+    let (from, to) = (Network::PBX, Network::CALLER);
+    let message = |start: &str, method: &str, tag: &str, contact: &str| {
+        format!(
+            "{start}\r\nVia: SIP/2.0/UDP {from}:{SIP_PORT};branch=z9hG4bK{id}{method}\r\nFrom: <sip:203@{from}>;tag=a{id}\r\n\
+             To: <sip:{number}@{to}>{tag}\r\nCall-ID: machine-{id}@{from}\r\nCSeq: 1 {method}\r\nContact: <sip:{contact}>\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    };
+    let mut buffer = [0; 2048];
+    for (method, tag) in [("INVITE", ""), ("BYE", ";tag=b")] {
+        let request = format!("{method} sip:{number}@{to} SIP/2.0");
+        telephone.send_to(message(&request, method, tag, &format!("203@{from}")).as_bytes(), (to, SIP_PORT)).unwrap();
+        outside.recv_from(&mut buffer).unwrap();
+        let answer = message("SIP/2.0 200 OK", method, ";tag=b", &format!("them@{to}"));
+        outside.send_to(answer.as_bytes(), (from, SIP_PORT)).unwrap();
+        telephone.recv_from(&mut buffer).unwrap();
+        if method == "INVITE" {
+            sleep(talk);
+        }
+    }
+}
+
+#[test]
+fn calls_that_a_machine_places_are_told_once_with_what_to_do() {
+    let Some(site) = Site::new("notices::calls_that_a_machine_places_are_told_once_with_what_to_do") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("notices");
+    let script = format!("cat >> {0}; echo >> {0}", out.display());
+    let command = serde_json::to_string(&["/bin/sh", "-c", &script]).unwrap();
+    site.policy("enforce", &format!("[notify]\ncommand = {command}\n"));
+    let daemon = site.start();
+    let telephone = network::udp(&site.network.pbx, (Network::PBX, SIP_PORT)).unwrap();
+    let outside = network::udp(&site.network.caller, (Network::CALLER, SIP_PORT)).unwrap();
+    for socket in [&telephone, &outside] {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    // What counts is the kernel's clock, which no test can set: eight calls in a little more than a minute are the fewest and
+    // fastest that are told.
+    let (begun, apart) = (Instant::now(), Duration::from_secs(9));
+    for id in 0..8 {
+        sleep((begun + apart * id).saturating_duration_since(Instant::now()));
+        answered_call(&telephone, &outside, id, &format!("01044207183875{}", id % 3), Duration::from_millis(300));
+    }
+    // The daemon looks once a minute, and when it starts.
+    drop(daemon);
+    let daemon = site.start();
+    until("the machine is told", || of(&out, "regular-calls").len() == 1);
+    let told = &of(&out, "regular-calls")[0];
+    for needle in [
+        format!("the line #{:016x} at {}", gateway_common::limit::line_digest(b"203"), Network::PBX),
+        "calls abroad like a machine: 8 calls in the last hour take 0.".to_owned(),
+        "to 3 numbers, most in United Kingdom (GB)".to_owned(),
+        format!("`tollgate block international --source {}`", Network::PBX),
+    ] {
+        assert!(told.contains(&needle), "{needle}: {told}");
+    }
+    assert_eq!(site.counters()["dropped"], 0, "what may be honest is stopped by nothing");
+    assert!(!fs::read_to_string(&out).unwrap().contains("4420718"), "no number is told");
+
+    drop(daemon);
+    let _daemon = site.start();
+    site.json(&["block", "LV", "--json"]);
+    until("what comes after it is told", || of(&out, "order").len() == 1);
+    site.json(&["detach", "--json"]);
+    until("the end is told", || of(&out, "detach").len() == 1);
+    assert_eq!(of(&out, "regular-calls").len(), 1, "and not again after a restart");
 }

@@ -4,6 +4,7 @@
 //! decides how much memory is taken; what stands in a record is read by `pcap_parser`.
 
 mod link;
+mod message;
 mod pcapng;
 mod records;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::{
 };
 
 pub use link::{LinkType, to_ethernet};
+pub(crate) use message::{Message, message};
 
 use pcapng::Pcapng;
 use records::{Input, Pcap};
@@ -59,7 +61,7 @@ pub enum CaptureError {
         source: std::io::Error,
     },
     /// It is something else.
-    #[error("{file}: is not pcap or pcapng: use --sip for a raw SIP message")]
+    #[error("{file}: is not pcap or pcapng: take one with tcpdump -w; a raw SIP message is for `replay --sip`")]
     NotCapture {
         /// The file as it was named.
         file: String,

@@ -242,9 +242,9 @@ fn damage_never_panics() {
 #[test]
 fn what_is_no_capture_is_told_what_to_do() {
     for (octets, part) in [
-        (&b""[..], "use --sip for a raw SIP message"),
-        (b"INVITE sip:+232@example.net SIP/2.0\r\n", "use --sip for a raw SIP message"),
-        (b"\xd4\xc3", "use --sip for a raw SIP message"),
+        (&b""[..], "is for `replay --sip`"),
+        (b"INVITE sip:+232@example.net SIP/2.0\r\n", "is for `replay --sip`"),
+        (b"\xd4\xc3", "is for `replay --sip`"),
         (b"\x1f\x8b\x08\x00", "gzip -d"),
         (b"\x28\xb5\x2f\xfd", "zstd -d"),
         (b"\xfd7zXZ", "xz -d"),

@@ -8,7 +8,14 @@ use super::{
     switch::{INTERNATIONAL_EXAMPLES, International, Shield},
     when,
 };
-use crate::{control::protocol::ListKind, what::What};
+use crate::{
+    config::{Network, Role},
+    control::protocol::ListKind,
+    what::What,
+};
+
+/// Where the policy file lies unless something else is said.
+pub(super) const POLICY: &str = "/etc/tollgate/tollgate.toml";
 
 /// A SIP rate limiter and toll-fraud firewall in the Linux kernel.
 #[derive(Debug, Parser)]
@@ -74,7 +81,7 @@ pub enum Command {
     /// Read a policy file and say everything that is wrong with it; changes nothing
     #[command(after_help = "\
 Examples:
-  tollgate check /etc/tollgate/tollgate.toml
+  tollgate check                  the policy file that `run` takes
   tollgate check new.toml && sudo mv new.toml /etc/tollgate/tollgate.toml && sudo tollgate reload
 Ends 1 if the policy would not load.")]
     Check(CheckArgs),
@@ -143,7 +150,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   tollgate explain 010232761234567
-  tollgate explain +442071838750 --from 192.0.2.10
+  tollgate explain +442071838750 --from 192.0.2.10         its side by the route to it, and any ban on it
+  tollgate explain +442071838750 --from 192.0.2.10 --side wan
   tollgate explain 010442071838750 --line 203              how full its limits are, and what suspends it
   tollgate explain 'sip:110@pbx.example.net' --config new.toml
   tollgate explain 0103712345678 --at 'sat 03:00'          by the schedules and orders that hold then
@@ -166,7 +174,8 @@ Examples:
   tollgate report                                    the last 24 hours
   tollgate report --since 7d --json
   tollgate report --since 3d --export incidents      for a carrier or an authority: no numbers in it
-  tollgate report --exposure                         which hosts answer SIP from outside, who registered from where")]
+  tollgate report --exposure                         which hosts answer SIP from outside, who registered from where
+  tollgate report --exposure --capture wan.pcap      the same from a capture: on which ports, and those that answer OPTIONS")]
     Report(ReportArgs),
     /// What the site calls abroad, and limits from that as a diff of the policy file; changes nothing
     Suggest(super::suggest::SuggestArgs),
@@ -230,14 +239,14 @@ Examples:
 The longest prefix wins, then the narrower scope; on a tie block wins. Limits still apply.";
 
 /// When an order ends by itself.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct End {
     /// End by itself after this time: 90s, 15m, 48h, 7d
     #[arg(long = "for", value_name = "TIME", value_parser = crate::config::duration, conflicts_with = "until")]
     pub duration: Option<std::time::Duration>,
-    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (local), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::until_now)]
-    pub until: Option<jiff::Timestamp>,
+    /// End by itself at this time: '18:00', 'fri 18:00', '2026-12-24 18:00' (of the site), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::until_typed)]
+    pub until: Option<when::Typed>,
 }
 
 /// `block` and `allow`.
@@ -306,9 +315,9 @@ pub struct WhyArgs {
     /// Only calls of this line: 203, or # and the digits that `list lines` shows
     #[arg(long, value_name = "LINE")]
     pub line: Option<String>,
-    /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (local), or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::past_now, conflicts_with_all = ["last", "since"])]
-    pub at: Option<jiff::Timestamp>,
+    /// Five minutes before and after this time: '14:10', 'fri 14:10', '2026-11-20 14:10' (of the site), or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::past_typed, conflicts_with_all = ["last", "since"])]
+    pub at: Option<when::Typed>,
     /// Only the last one
     #[arg(long)]
     pub last: bool,
@@ -321,7 +330,7 @@ pub struct WhyArgs {
 }
 
 /// `report`.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ReportArgs {
     /// So far back: 15m, 48h, 7d
     #[arg(long, value_name = "TIME", value_parser = crate::config::duration, default_value = "24h")]
@@ -332,6 +341,15 @@ pub struct ReportArgs {
     /// Which hosts answer SIP from outside, and who registered from where, as far as it is remembered
     #[arg(long, conflicts_with_all = ["export", "since"])]
     pub exposure: bool,
+    /// With --exposure: what this capture (pcap, pcapng) shows, with ports and every method; no daemon is asked
+    #[arg(long, value_name = "FILE", requires = "exposure")]
+    pub capture: Option<PathBuf>,
+    /// With --capture: a network of the site, in place of private networks and those of this machine; may be given more than once
+    #[arg(long, value_name = "NETWORK", requires = "capture", value_parser = network)]
+    pub inside: Vec<Network>,
+    /// With --capture: the policy file, which names trunks and LAN interfaces
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true, default_value = POLICY)]
+    pub config: PathBuf,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -348,7 +366,7 @@ pub enum Export {
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// The policy file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true, default_value = POLICY)]
     pub file: PathBuf,
     /// Print one JSON object for each problem and warning, then one for the whole
     #[arg(long)]
@@ -371,8 +389,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The time by which schedules hold, throughout the capture; now, where it is left out
-    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
-    pub at: Option<jiff::Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = when::at_typed)]
+    pub at: Option<when::Typed>,
     /// Print one JSON object a packet
     #[arg(long)]
     pub json: bool,
@@ -405,7 +423,7 @@ pub struct UndoArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
     /// For whom: 192.0.2.20, line:203, SL or international
-    #[arg(value_name = "WHAT", value_parser = what)]
+    #[arg(value_name = "WHAT", value_parser = resumed)]
     pub what: String,
     /// Print one JSON object
     #[arg(long)]
@@ -462,15 +480,18 @@ pub struct ExplainArgs {
     /// The number as it is dialled, or a SIP or tel URI
     #[arg(value_name = "NUMBER|URI")]
     pub input: String,
-    /// The source of the call; its profile applies
+    /// The source of the call; its profile applies, and any ban on it
     #[arg(long, value_name = "ADDR")]
     pub from: Option<IpAddr>,
+    /// The side that the source is on, wan or lan; by the route to it, where it is left out
+    #[arg(long, value_name = "SIDE", value_parser = side)]
+    pub side: Option<Role>,
     /// The line that places it, a telephone of the site: 203. Shows how full its limits are
     #[arg(long, value_name = "LINE")]
     pub line: Option<String>,
     /// When the call is placed, for schedules and orders: as of --until of `block`, or a time that has passed
-    #[arg(long, value_name = "TIME", value_parser = when::at_now)]
-    pub at: Option<jiff::Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = when::at_typed)]
+    pub at: Option<when::Typed>,
     /// Policy file to ask instead of the daemon; orders are left out
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -509,7 +530,41 @@ pub enum Switch {
 
 /// Refuses what is no WHAT before the daemon is asked; the text travels as typed.
 pub(super) fn what(text: &str) -> Result<String, String> {
-    text.parse::<What>().map(|_| text.to_owned()).map_err(|e| e.to_string())
+    text.parse::<What>().map(|_| text.to_owned()).map_err(|error| {
+        let is_number = names_a_line(text) && text.bytes().all(|octet| octet.is_ascii_digit());
+        if is_number { format!("{error}, or line:{text} for a line") } else { error.to_string() }
+    })
+}
+
+/// What `resume` takes: of what could be the name of a line the form is said at once, since prefixes are never suspended.
+fn resumed(text: &str) -> Result<String, String> {
+    text.parse::<What>().map(|_| text.to_owned()).map_err(|error| {
+        if names_a_line(text) {
+            format!(
+                "{text:?} does not say what it is: write line:{text} for the line; a country is SL, a source 192.0.2.20, all calls \
+                 abroad international"
+            )
+        } else {
+            error.to_string()
+        }
+    })
+}
+
+/// Whether a text could be the name of a line, without the word in front of it.
+fn names_a_line(text: &str) -> bool {
+    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.#".contains(&octet);
+    !text.is_empty() && text.bytes().all(is_name) && format!("line:{text}").parse::<What>().is_ok()
+}
+
+fn side(text: &str) -> Result<Role, String> {
+    [Role::Wan, Role::Lan]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+        .ok_or_else(|| "a side is wan, the outside, or lan, the inside".to_owned())
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error: crate::config::Complaint| error.to_string())
 }
 
 fn source(text: &str) -> Result<String, String> {

@@ -13,7 +13,11 @@ pub(super) fn run(args: &CheckArgs, out: &mut Out) -> Result<(), Failure> {
             if args.json {
                 out.json(&serde_json::json!({"ok": true, "file": args.file, "warnings": warnings.len()}))?;
             } else {
-                let more = if warnings.is_empty() { String::new() } else { format!(", {} warnings", warnings.len()) };
+                let more = match warnings.len() {
+                    0 => String::new(),
+                    1 => ", 1 warning".to_owned(),
+                    many => format!(", {many} warnings"),
+                };
                 out.toned(&format!("{file}: would load{more}"), Tone::Good)?;
             }
             Ok(())
@@ -26,7 +30,8 @@ pub(super) fn run(args: &CheckArgs, out: &mut Out) -> Result<(), Failure> {
             if args.json {
                 out.json(&serde_json::json!({"ok": false, "file": args.file, "errors": errors}))?;
             }
-            Err(Failure::Refused(format!("{file}: {errors} errors, so it would not load; what is in force stays")))
+            let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+            Err(Failure::Refused(format!("{file}: {errors}, so it would not load; what is in force stays")))
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::HashMap, path::PathBuf};
 
 use clap::Args;
 
-use super::{Failure, Out, Tone, args::Places};
+use super::{
+    Failure, Out, Tone,
+    args::{POLICY, Places},
+};
 use crate::{
     config::{self, Config, snapshot},
     control::{client::Client, protocol::Command},
@@ -18,14 +21,15 @@ const SHOWN: usize = 40;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tollgate diff new.toml                               against the policy in force
+  tollgate diff                                        what a reload would change: the policy file against the policy in force
+  tollgate diff new.toml                               another file against the policy in force
   tollgate diff new.toml --config /etc/tollgate/tollgate.toml
   tollgate diff new.toml --json | jq -r 'select(.after == \"allow\") | .what'
 Lists and classes are compared by what they answer. Orders are left out: they stay, whatever the file says.
 Ends 0 if nothing would change, 1 if something would, 2 if a policy does not load.")]
 pub struct DiffArgs {
     /// The policy file that would be loaded
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", env = "TOLLGATE_CONFIG", hide_env_values = true, default_value = POLICY)]
     pub file: PathBuf,
     /// Compare with this policy file instead of the policy in force
     #[arg(long, value_name = "FILE")]

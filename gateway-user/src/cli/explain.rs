@@ -5,23 +5,21 @@ use jiff::Timestamp;
 use super::{
     Cell, Failure, Out, Tone,
     args::{ExplainArgs, Places},
-    ask, plain, replay,
+    ask, plain, replay, when,
 };
 use crate::{
     config::EXAMPLE_NAME,
     control::{client::ClientError, protocol::Command, views::ExplanationView},
-    policy,
+    policy::{self, Caller, Holding},
 };
-
-/// A time of the clock of limits, which hold nothing without a daemon, nanoseconds.
-const ANY: u64 = 1_000_000_000;
 
 pub(super) fn run(args: &ExplainArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
     if args.config.is_some() {
         return show(&alone(args)?, args.json, out);
     }
+    let at = args.at.as_ref().map(|at| at.of_site(places)).transpose()?;
     let (input, line) = (args.input.clone(), args.line.clone());
-    match ask(places, &Command::Explain { input, from: args.from, line, at: args.at }) {
+    match ask(places, &Command::Explain { input, from: args.from, line, at, side: args.side }) {
         Ok(view) => show(&view, args.json, out),
         Err(ClientError::NoDaemon { .. }) => {
             let socket = places.socket.display();
@@ -37,14 +35,13 @@ pub(super) fn run(args: &ExplainArgs, places: &Places, out: &mut Out) -> Result<
 /// What a policy file, or the built-in example, says without a daemon: no orders.
 fn alone(args: &ExplainArgs) -> Result<ExplanationView, Failure> {
     let (config, _) = replay::policy(args.config.as_deref())?;
-    let config = &*config.at(args.at.unwrap_or_else(Timestamp::now));
+    let at = args.at.as_ref().map_or_else(|| Ok(Timestamp::now()), when::Typed::here)?;
+    let config = &*config.at(at);
     let image = replay::image(config)?;
-    let now = args.at.unwrap_or_else(Timestamp::now);
     let line = args.line.as_deref().map(|line| line.strip_prefix("line:").unwrap_or(line));
-    let explained = match line.map(|line| policy::OfLine { line, cells: &[], channels: &[], clock: ANY, now }) {
-        Some(of) => policy::explain_line(config, &image, &[], &args.input, args.from, &of),
-        None => policy::explain(config, &image, &[], &args.input, args.from),
-    };
+    let holding = Holding { line, ..Holding::nothing(at) };
+    let caller = Caller::of(config, args.from, args.side);
+    let explained = policy::explain(config, &image, &[], &args.input, &caller, &holding);
     explained.map(ExplanationView::from).map_err(|error| Failure::Usage(format!("{error:#}")))
 }
 

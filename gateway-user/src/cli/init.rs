@@ -34,7 +34,7 @@ pub struct InitArgs {
 
 pub(super) fn run(args: &InitArgs, out: &mut Out) -> Result<(), Failure> {
     let found = init::look(args.pcap.as_deref(), args.region.as_deref()).map_err(|error| Failure::of(&error))?;
-    let text = init::policy(&found);
+    let text = init::policy(&found).map_err(|error| Failure::of(&error))?;
     // What is written must load, whatever names and addresses were found.
     config::parse(&text, Some(Path::new("tollgate.toml")), Path::new("."))
         .map_err(|problems| Failure::Refused(format!("what was found makes no policy: {problems}")))?;

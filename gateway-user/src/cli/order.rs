@@ -32,7 +32,7 @@ pub(super) fn run(
             (None, None, None) => ScopeView::Site,
         },
         reason: args.reason.clone(),
-        expires: expires(args.end)?,
+        expires: expires(&args.end, places)?,
         force: args.force,
         dry_run: args.dry_run,
         monitor,
@@ -46,8 +46,10 @@ pub(super) fn run(
 }
 
 /// When an order that is given now ends.
-pub(super) fn expires(end: End) -> Result<Option<Timestamp>, Failure> {
-    let Some(length) = end.duration else { return Ok(end.until) };
+pub(super) fn expires(end: &End, places: &Places) -> Result<Option<Timestamp>, Failure> {
+    let Some(length) = end.duration else {
+        return end.until.as_ref().map(|until| until.of_site(places)).transpose();
+    };
     Timestamp::now()
         .checked_add(length)
         .map(Some)

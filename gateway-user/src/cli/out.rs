@@ -158,6 +158,18 @@ impl Out {
     }
 }
 
+/// A text in lines of so many columns, cut behind `separator`; what has none is not cut.
+pub(super) fn wrapped(text: &str, separator: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in text.split_inclusive(separator) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + part.trim_end().chars().count() <= width => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
 /// The text without control characters: what comes from packets or from other operators does not drive the terminal.
 fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     if text.chars().any(char::is_control) {
@@ -175,5 +187,17 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(harmless("plain ü •"), "plain ü •");
         assert_eq!(harmless("a\u{1b}[2J\nb"), "a\u{fffd}[2J\u{fffd}b");
+    }
+
+    #[test]
+    fn a_text_is_cut_into_lines_that_fit_and_nothing_of_it_is_lost() {
+        let level = "4 of 5/1m, 4 of 6/5m, 4 of 10/1h, 4 of 30/1d, 1 of 3 at once";
+        assert_eq!(wrapped(level, ", ", 67), [level]);
+        let long = format!("{level}, of the site 7 of 20/1h, 7 of 60/1d");
+        let lines = wrapped(&long, ", ", 67);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines.iter().all(|line| line.len() <= 67) && lines.join(" ") == long, "{lines:?}");
+        assert_eq!(wrapped("", " ", 67), Vec::<String>::new());
+        assert_eq!(wrapped("sehr-lange-grün x", " ", 4), ["sehr-lange-grün", "x"]);
     }
 }

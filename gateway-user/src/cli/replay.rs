@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     Failure, Out, Tone,
     args::{Engine as Choice, ReplayArgs},
-    plain,
+    plain, when,
 };
 use crate::{
     config::{self, Config, EXAMPLE_NAME},
@@ -16,11 +16,13 @@ use crate::{
     kernel::Probe,
     policy::{self, PolicyImage},
     replay::{self, Line},
+    zone,
 };
 
 pub(super) fn run(args: &ReplayArgs, out: &mut Out) -> Result<(), Failure> {
     let (config, name) = policy(args.config.as_deref())?;
-    let image = image(&config.at(args.at.unwrap_or_else(Timestamp::now)))?;
+    let at = args.at.as_ref().map_or_else(|| Ok(Timestamp::now()), when::Typed::here)?;
+    let image = image(&config.at(at))?;
     let mut engine = engine(args.engine, image)?;
     if !args.json {
         out.line(&format!("policy: {name}"))?;
@@ -68,7 +70,9 @@ pub(super) fn policy(file: Option<&Path>) -> Result<(Config, String), Failure> {
         Some(path) => config::load(path).map(|(config, _)| (config, path.display().to_string())),
         None => config::built_in().map(|config| (config, EXAMPLE_NAME.to_owned())),
     };
-    found.map_err(|problems| Failure::Refused(problems.to_string()))
+    let (config, name) = found.map_err(|problems| Failure::Refused(problems.to_string()))?;
+    zone::set(config.site.time_zone.as_deref());
+    Ok((config, name))
 }
 
 /// The image of a policy without orders, whatever the interfaces are.

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::{
     Cell, Failure, Out, Tone,
     args::{Export, Places, ReportArgs},
-    ask, plain, when,
+    ask,
+    out::wrapped,
+    plain, when,
     why::back,
 };
 use crate::control::{
@@ -14,7 +16,7 @@ use crate::control::{
     protocol::Command,
 };
 
-pub(super) fn run(args: ReportArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn run(args: &ReportArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
     let since = back(Timestamp::now(), args.since)?;
     if let Some(Export::Incidents) = args.export {
         for line in Client::connect(&places.socket)?.stream(&Command::Incidents { since })? {
@@ -48,8 +50,10 @@ fn show(report: &ReportView, out: &mut Out) -> Result<(), Failure> {
     }
     if !report.changes.is_empty() {
         out.line("")?;
-        let rows: Vec<Vec<Cell>> = report.changes.iter().map(change).collect();
-        out.table(&["time", "change", ">order", "done", "who", "reason"], &rows)?;
+        out.toned("changes", Tone::Head)?;
+        for it in &report.changes {
+            change(it, out)?;
+        }
     }
     if report.damaged > 0 {
         out.toned(&format!("{} records of the journal are damaged and left out", report.damaged), Tone::Warn)?;
@@ -69,13 +73,19 @@ fn cells(heading: &str, row: &RowView) -> Vec<Cell> {
     vec![plain(of), count(row.tally.stopped), count(row.tally.would_drop), count(row.tally.unproved)]
 }
 
-fn change(change: &ChangeView) -> Vec<Cell> {
-    vec![
-        plain(when::shown(change.time)),
-        plain(&change.change),
-        plain(change.order.map(|order| order.to_string()).unwrap_or_default()),
-        plain(&change.done),
-        plain(change.who.as_deref().unwrap_or_default()),
-        plain(change.reason.as_deref().unwrap_or_default()),
-    ]
+/// Columns that a text may have, so that it fits into a terminal of 80.
+const WIDTH: usize = 76;
+
+/// When, what kind, which order, who; below it what was done and why, which may be long.
+fn change(change: &ChangeView, out: &mut Out) -> std::io::Result<()> {
+    let order = change.order.map(|order| format!(", order {order}")).unwrap_or_default();
+    let who = change.who.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
+    out.line(&format!("{}  {}{order}{who}", when::shown(change.time), change.change))?;
+    for line in wrapped(&change.done, " ", WIDTH) {
+        out.line(&format!("  {line}"))?;
+    }
+    match &change.reason {
+        Some(reason) => out.line(&format!("  because: {reason}")),
+        None => Ok(()),
+    }
 }

@@ -4,12 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{format::Writer, time::FormatTime},
+};
 
-use super::{Failure, Out, args::Places, status};
+use super::{
+    Failure, Out,
+    args::{POLICY, Places},
+    status,
+};
 use crate::{
     config::{self, Config, Interface, Mode, Role},
     daemon::{self, Options, Parts, Starter},
+    zone,
 };
 
 const EXAMPLES: &str = "\
@@ -30,7 +38,7 @@ pub struct RunArgs {
         value_name = "FILE",
         env = "TOLLGATE_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/tollgate/tollgate.toml"
+        default_value = POLICY
     )]
     pub config: PathBuf,
     /// Interface to attach to, in place of those of the file; wan unless said; may be given more than once
@@ -114,9 +122,19 @@ fn log_to_stderr() {
     // A subscriber that is there already is that of a test.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_timer(SiteTime)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
         .try_init();
+}
+
+/// The time of a line of the log: in the zone in which everything else is shown.
+struct SiteTime;
+
+impl FormatTime for SiteTime {
+    fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
+        write!(out, "{}", Timestamp::now().to_zoned(zone::current()).strftime("%F %T%.3f %Z"))
+    }
 }
 
 /// Reads `IF[:wan|lan]`. The role is what follows the last colon, since names of aliases hold colons too.

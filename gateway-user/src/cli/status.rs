@@ -56,7 +56,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
     facts.extend(status.international_off.iter().map(|order| ("", switched("international calls are OFF", order))));
     facts.extend([("journal", journal(&status.journal))]);
     facts.extend(status.answers.as_ref().map(|answers| ("answers", of_refused(answers))));
-    facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial))));
+    facts.extend(status.confirm.iter().map(|trial| ("confirm", on_trial(trial, policy.file.as_deref()))));
     for import in &status.imports {
         facts.push(("import", of_import(import)));
         facts.extend(import.notes.iter().map(|note| ("", (note.clone(), Tone::Warn))));
@@ -141,20 +141,30 @@ fn of_import(import: &ImportView) -> Cell {
         format!(", holds {left} more")
     });
     let (age, left) = (age.unwrap_or_default(), left.unwrap_or_default());
-    let text = format!("{}: {} networks blocked, {}{age}{left}", import.name, import.networks, import.state);
+    let networks = match import.networks {
+        1 => "1 network".to_owned(),
+        many => format!("{many} networks"),
+    };
+    let says = match import.state.as_str() {
+        "good" => format!("blocks {networks}"),
+        "kept" => format!("the file is bad; the last good list blocks {networks}"),
+        _ => "blocks nobody: there is no good list".to_owned(),
+    };
+    let text = format!("{}: {says}{age}{left}", import.name);
     (text, if import.state == "good" { Tone::Plain } else { Tone::Warn })
 }
 
 /// A reload that wants, or wanted, to be confirmed.
-fn on_trial(trial: &ConfirmView) -> Cell {
+fn on_trial(trial: &ConfirmView, file: Option<&str>) -> Cell {
     let (who, until) = (&trial.who, when::shown(trial.until));
     if trial.state == "waiting" {
         let left = when::length(when::between(Timestamp::now(), trial.until));
         let text = format!("the policy is on trial by {who}: `tollgate confirm` until {until} ({left}) lets it stay");
         return (text, Tone::Warn);
     }
+    let file = file.unwrap_or("FILE");
     let text = format!(
-        "the reload by {who} was not confirmed by {until}: the FORMER policy is in force, not the file; `tollgate diff`, \
+        "the reload by {who} was not confirmed by {until}: the FORMER policy is in force, not the file; `tollgate diff {file}`, \
          then `tollgate reload`"
     );
     (text, Tone::Bad)

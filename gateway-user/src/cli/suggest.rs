@@ -14,6 +14,7 @@ use crate::{
     },
     policy::floor::BREAKER,
     suggest::{Limit, edited, of_line, of_site, unified},
+    zone,
 };
 
 /// `suggest`.
@@ -106,7 +107,9 @@ fn diff(args: &SuggestArgs, found: &SuggestionView) -> Result<String, Failure> {
     // A file that is not the one in force may lack the limit, and gets it.
     let limit = if args.config.is_some() { own.map(|limit| limit.name.as_str()) } else { found.limit.as_deref() };
     let (windows, site_windows) = (of_line(found.line.peaks), of_site(found.site.peaks));
-    let since = found.since.map_or_else(|| "no call".to_owned(), |since| since.strftime("%Y-%m-%d").to_string());
+    let since = found
+        .since
+        .map_or_else(|| "no call".to_owned(), |since| since.to_zoned(zone::current()).strftime("%F").to_string());
     let observed = format!("{} calls abroad in {} since {since}", found.calls, long(found.observed));
     let limit = Limit { name: limit, windows: &windows, site_windows: &site_windows, observed: &observed };
     let after = edited(&before, &limit).map_err(|error| Failure::Refused(format!("{name}: {error:#}")))?;

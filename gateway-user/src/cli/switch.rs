@@ -116,7 +116,7 @@ fn off(args: &InternationalOffArgs, places: &Places, out: &mut Out) -> Result<()
         what: args.except.clone(),
         scope: scope(args.profile.as_ref(), args.line.as_ref()).unwrap_or_default(),
         reason: args.reason.clone(),
-        expires: expires(args.end)?,
+        expires: expires(&args.end, places)?,
         ..NewOrder::default()
     };
     show(ask(places, &Command::InternationalOff(new)), args.json, out)
@@ -130,7 +130,7 @@ fn restore(args: &RestoreArgs, places: &Places, out: &mut Out) -> Result<(), Fai
 pub(super) fn shield(command: &Shield, places: &Places, out: &mut Out) -> Result<(), Failure> {
     match command {
         Shield::On(args) => {
-            let expires = expires(args.end)?;
+            let expires = expires(&args.end, places)?;
             let new = NewOrder { reason: args.reason.clone(), expires, ..NewOrder::default() };
             show(ask(places, &Command::ShieldOn(new)), args.json, out)
         }

@@ -8,16 +8,60 @@ use jiff::{
     tz::TimeZone,
 };
 
-/// Reads a time of `--until` as seen now, in the local time zone.
-pub fn until_now(text: &str) -> Result<Timestamp, String> {
-    until(text, &Zoned::now())
+use super::{Failure, args::Places, ask};
+use crate::{control::protocol::Command, zone};
+
+/// A time as it was typed. Where it names no zone it is one of the site, which the daemon knows or a policy names.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    text: String,
+    read: fn(&str, &Zoned) -> Result<Timestamp, String>,
+}
+
+impl Typed {
+    /// Takes what can be read by `read`, if not in this zone, then in that of the site.
+    fn new(text: &str, read: fn(&str, &Zoned) -> Result<Timestamp, String>, way: Way) -> Result<Self, String> {
+        match text.parse::<Timestamp>() {
+            Ok(_) => read(text, &Zoned::now())?,
+            Err(_) => local(text, &Zoned::now(), way)?,
+        };
+        Ok(Self { text: text.to_owned(), read })
+    }
+
+    /// When that is, by the daemon's site; without a daemon in the zone of this machine.
+    pub fn of_site(&self, places: &Places) -> Result<Timestamp, Failure> {
+        if self.text.parse::<Timestamp>().is_err() {
+            // What it is asked next fails with its own words where nobody answers.
+            let _ = ask::<()>(places, &Command::Zone {});
+        }
+        self.here()
+    }
+
+    /// When that is, in the zone in which times are shown.
+    pub fn here(&self) -> Result<Timestamp, Failure> {
+        (self.read)(&self.text, &Zoned::now().with_time_zone(zone::current())).map_err(Failure::Usage)
+    }
+}
+
+/// Reads a time of `--until`.
+pub fn until_typed(text: &str) -> Result<Typed, String> {
+    Typed::new(text, until, Way::Future)
 }
 
 /// Reads a time that may have passed, in the same forms.
-pub fn at_now(text: &str) -> Result<Timestamp, String> {
+pub fn at_typed(text: &str) -> Result<Typed, String> {
+    Typed::new(text, at, Way::Future)
+}
+
+/// Reads a time of `--at` that has passed.
+pub fn past_typed(text: &str) -> Result<Typed, String> {
+    Typed::new(text, past, Way::Past)
+}
+
+fn at(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     match text.parse::<Timestamp>() {
         Ok(time) => Ok(time),
-        Err(_) => local(text, &Zoned::now(), Way::Future),
+        Err(_) => local(text, now, Way::Future),
     }
 }
 
@@ -31,11 +75,6 @@ pub fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
         return Err(format!("{} has passed; it is {}", in_zone(end, now.time_zone()), now.strftime("%F %T %Z")));
     }
     Ok(end)
-}
-
-/// Reads a time of `--at` as seen now, in the local time zone.
-pub fn past_now(text: &str) -> Result<Timestamp, String> {
-    past(text, &Zoned::now())
 }
 
 /// Reads RFC 3339, or the last `18:00`, `fri 18:00`, `yesterday 18:00`, `2026-12-24 18:00` in the time zone of `now`.
@@ -113,9 +152,9 @@ fn weekday(word: &str) -> Option<Weekday> {
     })
 }
 
-/// A time as a person reads it: local, with the zone.
+/// A time as a person reads it, in the zone of the site.
 pub fn shown(time: Timestamp) -> String {
-    in_zone(time, &TimeZone::system())
+    zone::shown(time)
 }
 
 fn in_zone(time: Timestamp, zone: &TimeZone) -> String {

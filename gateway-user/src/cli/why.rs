@@ -27,17 +27,18 @@ const SHOWN: usize = 20;
 
 pub(super) fn run(args: &WhyArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
     let now = Timestamp::now();
+    let at = args.at.as_ref().map(|at| at.of_site(places)).transpose()?;
     let shifted = |time: Timestamp, by: SignedDuration| time.checked_add(by).unwrap_or(time);
     let question = WhyQuestion {
         from: args.from,
         number: args.number.clone(),
         line: args.line.clone(),
-        since: match (args.at, args.since) {
+        since: match (at, args.since) {
             (Some(at), _) => Some(shifted(at, -AROUND)),
             (None, Some(length)) => Some(back(now, length)?),
             (None, None) => None,
         },
-        until: args.at.map(|at| shifted(at, AROUND)),
+        until: at.map(|at| shifted(at, AROUND)),
         last: args.last,
     };
     let lines = Client::connect(&places.socket)?.stream(&Command::Why(question))?;

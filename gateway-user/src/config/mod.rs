@@ -110,10 +110,10 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let floor = top.flag(report, "floor").unwrap_or(true);
     let interfaces = site::interfaces(report, &top);
     let sip = site::sip(report, &top);
-    let site = site::site(report, &top);
+    let calendar = schedule::calendar(report, &top, lists.today);
+    let site = site::site(report, &top, calendar.zone.clone());
     let trunks = limit::trunks(report, &top, &interfaces);
     let limits = limit::limits(report, &top);
-    let calendar = schedule::calendar(report, &top, lists.today);
     let schedules = schedule::schedules(report, &top, &calendar);
     let emergency_unproved = limit::emergency(report, &top);
     let ceiling = limit::ceiling(report, &top);

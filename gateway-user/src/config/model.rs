@@ -201,6 +201,9 @@ pub struct Site {
     pub extensions: Option<(u8, u8)>,
     /// Our own numbers: E.164 digits without the plus.
     pub own_numbers: Vec<String>,
+    /// The time zone that its times are shown in, an IANA name; `None` for that of the machine.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// Who may register from outside.
     #[serde(default)]
     pub outside_registration: OutsideRegistration,

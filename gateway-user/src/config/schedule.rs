@@ -28,7 +28,7 @@ pub(super) type Written = (Span, Scheduled);
 /// What the schedules of a site share.
 #[derive(Default)]
 pub(super) struct Calendar {
-    zone: Option<String>,
+    pub(super) zone: Option<String>,
     dates: Option<Vec<Date>>,
 }
 

@@ -53,7 +53,7 @@ pub(super) fn sip(report: &mut Report<'_>, top: &Section<'_>) -> Sip {
     Sip { ports, tcp, redirects, called_party, reject }
 }
 
-pub(super) fn site(report: &mut Report<'_>, top: &Section<'_>) -> Site {
+pub(super) fn site(report: &mut Report<'_>, top: &Section<'_>, time_zone: Option<String>) -> Site {
     let section = top.section(report, "site", Kind::Site);
     let region = section.parsed(report, "region", region);
     if section.span("region").is_none() {
@@ -75,6 +75,7 @@ pub(super) fn site(report: &mut Report<'_>, top: &Section<'_>) -> Site {
         ("deny", OutsideRegistration::Deny),
     ];
     Site {
+        time_zone,
         region: region.unwrap_or_else(|| "ZZ".to_owned()),
         extensions: section.parsed(report, "extensions", values::extensions),
         own_numbers,

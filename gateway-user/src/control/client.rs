@@ -9,7 +9,8 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::protocol::{Command, ErrorView, decode_reply, encode_request};
+use super::protocol::{Command, ErrorView, decode_reply, encode_request, zone_of};
+use crate::zone;
 
 /// How long the daemon may take to reply: a reload of a million prefixes takes seconds.
 const REPLY_TIME: Duration = Duration::from_secs(60);
@@ -80,6 +81,9 @@ impl Client {
             }
             Ok(_) => {}
             Err(cause) => return Err(self.broken(cause)),
+        }
+        if let Some(name) = zone_of(&line) {
+            zone::set(Some(&name));
         }
         Ok(decode_reply(&line).map_err(|e| self.broken(e.into()))??)
     }

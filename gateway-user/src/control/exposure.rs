@@ -18,8 +18,22 @@ pub struct ExposureView {
     pub requests: u64,
     /// The ports on which SIP is judged; on which of them a host answered is not known.
     pub ports: Vec<u16>,
+    /// Sockets of this machine itself that are open on these ports; whether anybody outside reaches them is not said by that.
+    #[serde(default)]
+    pub listens: Vec<ListensView>,
     /// When an answer of the site to the outside was first seen; null where none was, so that nothing can be told.
     pub answered: Option<Timestamp>,
+}
+
+/// A socket of this machine that takes SIP from anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListensView {
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// Its address; unspecified, where it takes what comes to any.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
 }
 
 /// A host that answers outside.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::past::WhyQuestion;
-use crate::{daemon::OrderRule, orders::Scope, what::What};
+use crate::{config::Role, daemon::OrderRule, orders::Scope, what::What, zone};
 
 /// Version of the protocol; a request of another one is refused.
 pub const VERSION: u64 = 1;
@@ -24,6 +24,8 @@ pub const MAX_REQUEST: usize = 64 * 1024;
 pub enum Command {
     /// What is attached, in which mode, under which policy.
     Status {},
+    /// Nothing: every reply names the time zone of the site.
+    Zone {},
     /// The counters.
     Counters {},
     /// The orders.
@@ -102,6 +104,9 @@ pub enum Command {
         /// When; now, where it is left out.
         #[serde(default)]
         at: Option<Timestamp>,
+        /// The side that the source is on; found out, where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        side: Option<Role>,
     },
     /// Switches the kernel's debug traces.
     Trace {
@@ -293,11 +298,25 @@ pub fn decode_request(line: &[u8]) -> Result<Command, ErrorView> {
 
 /// The reply line, line end included.
 pub fn encode_reply(reply: &Result<Value, ErrorView>) -> String {
-    let value = match reply {
+    let mut value = match reply {
         Ok(result) => serde_json::json!({"v": VERSION, "ok": true, "result": result}),
         Err(error) => serde_json::json!({"v": VERSION, "ok": false, "error": error}),
     };
+    // In which zone a person is to be shown the times of the result.
+    if let (Some(map), Some(zone)) = (value.as_object_mut(), zone::name()) {
+        map.insert("zone".into(), zone.into());
+    }
     format!("{value}\n")
+}
+
+/// The time zone of the site in a reply line, where the policy names one.
+pub fn zone_of(line: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Reply {
+        #[serde(default)]
+        zone: Option<String>,
+    }
+    serde_json::from_str::<Reply>(line).ok()?.zone
 }
 
 /// The result in a reply line. The outer error is a line that is no reply.

@@ -19,6 +19,7 @@ use crate::{
         views::{ChangedView, QuestionView},
     },
     journal::ChangeKind,
+    zone,
 };
 pub(super) use kept::open;
 use kept::{Cell, Kept, Question};
@@ -140,8 +141,8 @@ impl Core {
              `tollgate answer {n} stop` stops them now, `tollgate answer {n} keep` lets them go on until {}",
             it.what,
             it.limit,
-            shown(it.until),
-            shown(self.kept_until(&key, it.asked)),
+            zone::shown_minute(it.until),
+            zone::shown_minute(self.kept_until(&key, it.asked)),
             n = it.number,
         )
     }
@@ -178,7 +179,7 @@ impl Core {
                 format!(
                     "question {number}: keep: {} go on until {}, and then [limit.{limit}] acts",
                     question.what,
-                    shown(until)
+                    zone::shown_minute(until)
                 ),
                 until,
             )
@@ -192,7 +193,7 @@ impl Core {
             (
                 format!(
                     "question {number}: stop: {what} are suspended until {}; `tollgate resume {word}` lifts it",
-                    shown(until)
+                    zone::shown_minute(until)
                 ),
                 until,
             )
@@ -229,7 +230,7 @@ impl Core {
             Ok(Some((until, word))) => format!(
                 "{why}: {} are suspended until {}, the last call was to {} ([limit.{}]); `tollgate resume {word}` lifts it",
                 question.what,
-                shown(until),
+                zone::shown_minute(until),
                 Site::name(question.country.into()),
                 question.limit
             ),
@@ -308,8 +309,4 @@ impl Core {
             })
             .collect()
     }
-}
-
-fn shown(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -20,6 +20,7 @@ use crate::{
     numbering,
     policy::{floor, limits},
     what::What,
+    zone,
 };
 
 /// The coarse clock, which times of events are of, stands still for so long: a tick of a kernel with 100 a second.
@@ -176,7 +177,7 @@ impl<'c> Named<'c> {
     /// lift it.
     pub(super) fn suspension(&self, ring: &Ring, clocks: Clocks, mode: Mode, over: Option<String>) -> String {
         let (since, until) = (clocks.wall_of(ring.since), clocks.wall_of(ring.until));
-        let shown = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let shown = zone::shown;
         if self.is_ban() {
             let would = if mode == Mode::Monitor { "would be banned in enforce mode" } else { "is banned" };
             return format!(

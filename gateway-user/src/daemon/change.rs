@@ -20,6 +20,7 @@ use crate::{
     journal,
     orders::{Action, Order, Origin, Scope},
     what::What,
+    zone,
 };
 
 /// Longest reason, in characters.
@@ -89,7 +90,10 @@ impl Core {
         if let Some(expires) = new.expires
             && expires <= now
         {
-            return Err(ErrorView::refused(format!("the order would end at {expires}, which has passed")));
+            return Err(ErrorView::refused(format!(
+                "the order would end at {}, which has passed",
+                zone::shown(expires)
+            )));
         }
         Ok(Asked { what, scope, max, reason: check_reason(new.reason.clone())? })
     }

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, VecDeque},
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -39,7 +38,8 @@ use crate::{
     journal::{ChangeKind, Journal},
     notify::Notifier,
     orders::{Book, Store},
-    policy,
+    policy::{self, Caller},
+    zone,
 };
 
 /// Events that wait for the slowest follower; what comes on top is counted, not kept.
@@ -123,6 +123,7 @@ impl Core {
         let now = (parts.clock)();
         let former = former::open(state_dir)?;
         let (config, goes_back) = policy_of_start(&parts, former.as_ref(), now)?;
+        zone::set(config.site.time_zone.as_deref());
         let expired = book.newly_expired(now);
         book.put(&expired);
         let in_force = book.active(now);
@@ -227,10 +228,11 @@ impl Core {
                 self.reload(confirm.map(Duration::from_secs), who).and_then(|view| reply(&view))
             }
             Command::Confirm {} => self.confirm(who).and_then(|view| reply(&view)),
-            Command::Explain { input, from, line, at } => self
-                .explain(&input, from, line.as_deref(), at)
+            Command::Explain { input, from, line, at, side } => self
+                .explain(&input, &Caller::of(&self.config, from, side), line.as_deref(), at)
                 .map_err(refused)
                 .and_then(|found| reply(&ExplanationView::from(found))),
+            Command::Zone {} => Ok(Value::Null),
             Command::Exposure {} => self.exposure().map_err(refused).and_then(|view| reply(&view)),
             Command::Trace { on } => self.gateway.set_trace(on).map_err(refused).map(|()| Value::Null),
             Command::Events { follow: false } => {
@@ -357,6 +359,7 @@ impl Core {
     pub(super) fn apply(&mut self, config: &Config, orders: Vec<ActiveOrder>, now: Timestamp) -> anyhow::Result<()> {
         let imported = Arc::new(self.imports.networks(now));
         let applied = self.gateway.apply(&holding(config, now, &imported), &orders)?;
+        zone::set(config.site.time_zone.as_deref());
         for warning in &applied.warnings {
             tracing::warn!("policy: {warning}");
         }
@@ -372,20 +375,17 @@ impl Core {
     fn explain(
         &self,
         input: &str,
-        from: Option<IpAddr>,
+        caller: &Caller,
         line: Option<&str>,
         at: Option<Timestamp>,
     ) -> anyhow::Result<Explanation> {
         let line = line.map(|line| line.strip_prefix("line:").unwrap_or(line));
-        let Some(at) = at else { return self.gateway.explain(input, from, line, &self.levels()) };
+        let Some(at) = at else { return self.gateway.explain(input, caller, line, &self.levels()) };
         let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
-        // How full a limit is at another time nobody knows.
-        match line.map(|line| policy::OfLine { line, cells: &[], channels: &[], clock: self.gateway.clock(), now: at })
-        {
-            Some(of) => policy::explain_line(&config, &image, &orders, input, from, &of),
-            None => policy::explain(&config, &image, &orders, input, from),
-        }
+        // How full a limit is at another time nobody knows, nor who is banned then.
+        let holding = policy::Holding { line, clock: self.gateway.clock(), ..policy::Holding::nothing(at) };
+        policy::explain(&config, &image, &orders, input, caller, &holding)
     }
 
     /// When [`Core::tick`] has something to do.
@@ -492,7 +492,7 @@ impl Core {
 fn policy_of_start(parts: &Parts, former: Option<&Former>, now: Timestamp) -> anyhow::Result<(Config, bool)> {
     let Some(former) = former else { return Ok(((parts.load)()?, false)) };
     let kept = || (parts.adjust)((*former.config).clone());
-    let until = former.trial.until;
+    let until = zone::shown(former.trial.until);
     if former.returned {
         tracing::warn!("the last reload was not confirmed: the former policy is in force until `tollgate reload`");
         return Ok((kept(), false));

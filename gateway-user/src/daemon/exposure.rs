@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use gateway_common::{judged::Who, site::KNOWN};
 use jiff::Timestamp;
 
-use super::{Core, FromOutside, cell::Clocks};
+use super::{Core, FromOutside, cell::Clocks, listening::listening};
 use crate::control::exposure::{ExposureView, HostView, RegisteredView};
 
 /// Rows of each kind; the others are counted.
@@ -24,6 +24,7 @@ impl Core {
         let mut view = of(&seen, &known, self.clocks());
         view.requests = registers.map_or(0, |(_, count)| *count);
         view.ports.clone_from(&self.config.sip.ports);
+        view.listens = listening(&view.ports);
         view.answered = self.gateway.site()?.answered;
         Ok(view)
     }

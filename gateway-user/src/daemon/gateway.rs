@@ -18,8 +18,10 @@ use super::{mask::MaskedNumber, tally::Levels};
 use crate::{
     config::{Config, Role, Window},
     orders::{Action, Scope},
+    policy::Caller,
     selftest::SelfTest,
     what::What,
+    zone,
 };
 
 /// One instance of the filter: loaded, attached, pinned.
@@ -91,15 +93,10 @@ pub trait Gateway {
     /// foreign numbers do not where international calls are off.
     fn self_test(&mut self) -> anyhow::Result<SelfTest>;
 
-    /// What would happen now to a call to `input` from `from`; without a source, from the default profile. With a line, a
+    /// What would happen now to a call to `input` from `caller`; without a source, from the default profile. With a line, a
     /// telephone of the site places it, and limits are as full as they are, with what the daemon has `summed` up.
-    fn explain(
-        &self,
-        input: &str,
-        from: Option<IpAddr>,
-        line: Option<&str>,
-        summed: &Levels,
-    ) -> anyhow::Result<Explanation>;
+    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>, summed: &Levels)
+    -> anyhow::Result<Explanation>;
 
     /// Switches the kernel's debug traces.
     fn set_trace(&mut self, on: bool) -> anyhow::Result<()>;
@@ -450,7 +447,9 @@ impl fmt::Display for Held {
             write!(f, ": {}", self.windows.join(", "))?;
         }
         match self.until {
-            Some(until) => write!(f, ", suspended until {until}; tollgate resume {} lifts it", self.resume),
+            Some(until) => {
+                write!(f, ", suspended until {}; tollgate resume {} lifts it", zone::shown(until), self.resume)
+            }
             None if self.windows.is_empty() => f.write_str(": not suspended"),
             None => Ok(()),
         }

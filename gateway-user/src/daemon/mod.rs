@@ -10,6 +10,7 @@ mod gateway;
 mod guard;
 mod held;
 mod known;
+mod listening;
 mod listing;
 mod mask;
 mod news;

@@ -19,6 +19,8 @@ use crate::{
     },
     journal::{self, Change, ChangeKind, Fate, Question, Reader},
     orders::{Action, Book, Order},
+    policy::Caller,
+    zone,
 };
 
 /// Decisions that one question gets.
@@ -30,7 +32,7 @@ pub(super) fn orders(book: &Book) -> Vec<Change> {
 }
 
 fn of_order(order: &Order) -> Change {
-    let until = order.expires.map(|end| format!(", until {end}")).unwrap_or_default();
+    let until = order.expires.map(|end| format!(", until {}", zone::shown(end))).unwrap_or_default();
     Change {
         time: order.since,
         change: match order.action {
@@ -76,7 +78,7 @@ impl Core {
     /// Keeps that the policy file was read again, and the mode that it changed.
     pub(super) fn keep_reload(&self, file: &str, before: (Mode, String), who: &str) {
         let (mode, hash) = before;
-        let same = if hash == self.applied.hash { ": as it was" } else { "" };
+        let same = if hash == self.applied.hash { ": it decides as before" } else { "" };
         self.keep(ChangeKind::Policy, format!("reload {file}{same}"), Some(who));
         if mode != self.config.mode {
             let (from, to) = (mode.as_str(), self.config.mode.as_str());
@@ -188,7 +190,15 @@ impl Core {
 
     /// How the journal may have masked a number: as E.164, or as it was dialled.
     fn masked(&self, number: &str, asked: &WhyQuestion) -> Result<Vec<String>, ErrorView> {
-        let found = self.gateway.explain(number, asked.from, None, &Levels::new()).map_err(refused)?;
+        let caller = Caller { from: asked.from, ..Caller::default() };
+        // A word is no number: without one, everything that has none would be found.
+        if !number.bytes().any(|octet| octet.is_ascii_digit()) {
+            return Err(ErrorView::usage(format!(
+                "`{}` is no number: write it as it was dialled, such as 010232761234567, or with its plus",
+                number.escape_debug()
+            )));
+        }
+        let found = self.gateway.explain(number, &caller, None, &Levels::new()).map_err(refused)?;
         let numbers = [
             found.e164.map(|digits| MaskedNumber::of(&digits)),
             found.dialled.map(|dialled| MaskedNumber::dialled(&dialled)),
@@ -199,7 +209,10 @@ impl Core {
 
     /// The digests of a line.
     fn lines(&self, line: &str) -> Result<Vec<u64>, ErrorView> {
-        cell::lines(&self.config, line.strip_prefix("line:").unwrap_or(line)).ok_or_else(|| {
+        let name = line.strip_prefix("line:").unwrap_or(line);
+        // Part of a digest would be taken for another one, and nothing be found.
+        let whole = name.strip_prefix('#').is_none_or(|digest| digest.len() == 16);
+        cell::lines(&self.config, name).filter(|_| whole).ok_or_else(|| {
             ErrorView::usage(format!(
                 "`{}` is no line: write its name, such as 203, or # and the 16 digits that `tollgate list lines` shows",
                 line.escape_debug()

@@ -17,6 +17,7 @@ use crate::{
     },
     imports::Imports,
     journal::ChangeKind,
+    zone,
 };
 
 /// Time to confirm in. A shorter one is over before anybody has placed a call to try; over a longer one nobody watches.
@@ -57,7 +58,15 @@ impl Core {
             return Err(refused(error));
         }
         let mut warnings = Vec::new();
-        if trial.is_none() && self.former.take().is_some() {
+        if trial.is_none()
+            && let Some(former) = self.former.take()
+        {
+            if !former.returned {
+                warnings.push(
+                    "the reload that waited for `tollgate confirm` is settled by this one: what the file says stays"
+                        .into(),
+                );
+            }
             warnings.extend(self.forget().err());
         }
         let file = self.config.path.as_ref().map_or("the built-in example".into(), |path| path.display().to_string());
@@ -66,7 +75,7 @@ impl Core {
         let mut view = self.changed(None, format!("reload {file}"), now);
         view.warnings.append(&mut warnings);
         if let Some(trial) = trial {
-            tracing::info!(who, "the policy waits for `tollgate confirm` until {}", trial.until);
+            tracing::info!(who, "the policy waits for `tollgate confirm` until {}", zone::shown(trial.until));
             view.expires = Some(trial.until);
             view.confirm = Some("tollgate confirm".into());
         }
@@ -82,7 +91,8 @@ impl Core {
             Some(Former { trial, returned: true, .. }) => Err(ErrorView::refused(format!(
                 "the reload of {} was not confirmed by {}, and the former policy is back in force; give it again with \
                  `tollgate reload --confirm 60s`",
-                trial.since, trial.until
+                zone::shown(trial.since),
+                zone::shown(trial.until)
             ))),
             Some(Former { trial, .. }) if trial.is_over(now) => Err(ErrorView::refused(
                 "the time to confirm is over, and the former policy could not be put in force yet: the log says why",
@@ -110,7 +120,7 @@ impl Core {
         tracing::warn!(
             who = trial.who,
             "the reload was not confirmed by {}: the former policy is in force",
-            trial.until
+            zone::shown(trial.until)
         );
         self.note_return();
     }

@@ -1,6 +1,6 @@
 //! Everything but lists and classes: mode, floor, interfaces, ports, site, trunks, limits, and the plans of profiles.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use super::Change;
 use crate::config::{
@@ -70,6 +70,14 @@ fn shown(facts: &Facts) -> String {
     shown.collect::<Vec<_>>().join("; ")
 }
 
+/// A duration as a policy file writes it, in the largest unit that it is whole in.
+fn length(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, 'd'), (3600, 'h'), (60, 'm')];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+}
+
 /// `a b c`, or nothing for an empty list.
 fn list<T: Display>(items: impl IntoIterator<Item = T>) -> Option<String> {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
@@ -118,6 +126,7 @@ fn site(it: &Site) -> Facts {
         ("region", Some(it.region.clone())),
         ("extensions", extensions),
         ("own_numbers", list(it.own_numbers.iter().map(|number| format!("+{number}")))),
+        ("time_zone", it.time_zone.clone()),
         ("outside_registration", Some(it.outside_registration.as_str().to_owned())),
     ]
 }
@@ -149,10 +158,10 @@ fn limit(it: &Limit) -> Facts {
         ("same", list(&it.tallies.same)),
         ("site_same", list(&it.site_tallies.same)),
         ("over", Some(it.over.as_str().to_owned())),
-        ("suspend", it.suspend.map(|time| format!("{}s", time.as_secs()))),
-        ("ban", it.ban.map(|ban| format!("{}s", ban.as_secs()))),
+        ("suspend", it.suspend.map(length)),
+        ("ban", it.ban.map(length)),
         ("schedule", it.schedule.clone()),
-        ("ask", it.ask.map(|time| format!("{}s", time.as_secs()))),
+        ("ask", it.ask.map(length)),
         ("ask_schedule", it.ask_schedule.clone()),
     ]
 }
@@ -161,7 +170,7 @@ fn import(it: &Import) -> Facts {
     vec![
         ("file", Some(it.file.display().to_string())),
         ("format", Some(it.format.as_str().to_owned())),
-        ("expires", Some(format!("{}s", it.expires.as_secs()))),
+        ("expires", Some(length(it.expires))),
     ]
 }
 

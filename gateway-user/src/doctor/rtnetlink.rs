@@ -4,8 +4,10 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::fd::OwnedFd,
 };
 
+use libc::{EHOSTUNREACH, ENETUNREACH};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink::SocketAddrNetlink, recv, sendto, socket_with,
 };
@@ -19,6 +21,7 @@ const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
+const NLM_F_REQUEST: u16 = 1;
 const NLM_F_REQUEST_DUMP: u16 = 0x301;
 const NLMSG_HEADER: usize = 16;
 const IFINFOMSG: usize = 16;
@@ -26,6 +29,7 @@ const IFADDRMSG: usize = 8;
 const RTMSG: usize = 12;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RT_TABLE_MAIN: u8 = 254;
 const RT_SCOPE_LINK: u8 = 253;
@@ -93,17 +97,48 @@ pub(crate) fn default_routes() -> io::Result<Vec<u32>> {
     dump(RTM_GETROUTE, RTMSG, RTM_NEWROUTE, default_route)
 }
 
-/// Everything of one kind, read message by message.
-fn dump<T>(request: u16, header: usize, reply: u16, read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+/// The interface that the route to an address leads out of; `None` where none does.
+pub(crate) fn route(to: IpAddr) -> io::Result<Option<u32>> {
+    let to = to.to_canonical();
+    let (family, octets) = match to {
+        IpAddr::V4(v4) => (AddressFamily::INET, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (AddressFamily::INET6, v6.octets().to_vec()),
+    };
+    let mut body = vec![0; RTMSG];
+    body[0] = family.as_raw() as u8;
+    body[1] = octets.len() as u8 * 8;
+    body.extend(((octets.len() + 4) as u16).to_ne_bytes());
+    body.extend(RTA_DST.to_ne_bytes());
+    body.extend(octets);
+    let socket = asked(RTM_GETROUTE, NLM_F_REQUEST, &body)?;
+    let mut buffer = vec![0; 1 << 12];
+    let (length, _) = recv(&socket, &mut *buffer, RecvFlags::empty())?;
+    let mut found = Vec::new();
+    match messages(&buffer[..length], RTM_NEWROUTE, out_of, &mut found) {
+        Ok(_) => Ok(found.pop()),
+        // No route leads there.
+        Err(error) if matches!(error.raw_os_error(), Some(ENETUNREACH | EHOSTUNREACH)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A socket on which one thing was asked.
+fn asked(request: u16, flags: u16, body: &[u8]) -> io::Result<OwnedFd> {
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-    let length = NLMSG_HEADER + header;
+    let length = NLMSG_HEADER + body.len();
     let mut message = Vec::with_capacity(length);
     message.extend((length as u32).to_ne_bytes());
     message.extend(request.to_ne_bytes());
-    message.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
-    message.resize(length, 0);
+    message.extend(flags.to_ne_bytes());
+    message.resize(NLMSG_HEADER, 0);
+    message.extend(body);
     sendto(&socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    Ok(socket)
+}
 
+/// Everything of one kind, read message by message.
+fn dump<T>(request: u16, header: usize, reply: u16, read: fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+    let socket = asked(request, NLM_F_REQUEST_DUMP, &vec![0; header])?;
     let mut found = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -155,6 +190,11 @@ fn default_route(body: &[u8]) -> Option<u32> {
     if destination != 0 || table != RT_TABLE_MAIN || kind != RTN_UNICAST {
         return None;
     }
+    out_of(body)
+}
+
+/// The interface that a route leads out of.
+fn out_of(body: &[u8]) -> Option<u32> {
     attributes(body.get(RTMSG..)?).find(|(kind, _)| *kind == RTA_OIF).and_then(|(_, value)| u32_at(value, 0))
 }
 
@@ -302,5 +342,7 @@ mod tests {
     fn this_machine_has_a_loopback() {
         assert!(links().unwrap().iter().any(|link| link.loopback && link.name == "lo"));
         assert!(addresses().is_ok() && default_routes().is_ok());
+        let lo = links().unwrap().iter().find(|link| link.loopback).map(|link| link.index);
+        assert_eq!(route([127, 0, 0, 1].into()).unwrap(), lo, "as `ip route get` says");
     }
 }

@@ -66,6 +66,17 @@ impl HostEngine {
         self.state.rings.insert(key, *ring);
     }
 
+    /// Begins with a ban.
+    pub(crate) fn set_ban(&mut self, key: CellKey, ring: &Ring) {
+        self.set_ring(key, ring);
+        self.state.site.bans = 1;
+    }
+
+    /// Begins with a source whose credentials the PBX took.
+    pub(crate) fn set_known(&mut self, source: IpAddr) {
+        self.state.known.insert(addr(source), u64::MAX);
+    }
+
     /// Begins with a cell of which so many calls are up.
     pub(crate) fn set_channels(&mut self, key: CellKey, up: u32) {
         let holders = self.state.channels.entry(key).or_insert([0; CHANNELS]);
@@ -79,8 +90,12 @@ impl HostEngine {
     /// Bans a source for good, as going over a limit does.
     pub fn ban(&mut self, source: IpAddr) {
         let ring = Ring { admitted: 1, until: u64::MAX, ..Ring::FRESH };
-        self.set_ring(CellKey::of_ban(addr(source).source()), &ring);
-        self.state.site.bans = 1;
+        self.set_ban(CellKey::of_ban(addr(source).source()), &ring);
+    }
+
+    /// The calls that were followed, those that are over too.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.state.calls.iter().flat_map(HashMap::values)
     }
 
     /// The cells that remember their calls, of those that were asked to.

@@ -12,7 +12,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Contents, Import, Imported, LARGEST, MOST, Protected, read};
-use crate::config::{Config, Network};
+use crate::{
+    config::{Config, Network},
+    zone,
+};
 
 /// How an import stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,10 +155,11 @@ impl Kept {
             }
             Err(error) => {
                 if looked && self.error.as_ref() != Some(&error) {
-                    tracing::warn!(
-                        "import.{}: {error}; the last good list holds until it is too old",
-                        self.import.name
-                    );
+                    let rest = match &self.good {
+                        Some(_) => "the last good list holds until it is too old",
+                        None => "there is no good list, so it blocks nobody",
+                    };
+                    tracing::warn!("import.{}: {error}; {rest}", self.import.name);
                 }
                 self.error = Some(error);
                 // What was kept on disk, or is now named in the policy, may have become the site's own.
@@ -174,7 +178,10 @@ impl Kept {
         let holding = self.holding(now);
         let mut notes: Vec<String> = self.error.iter().chain(&self.left_out).cloned().collect();
         if let (None, Some(good)) = (holding, &self.good) {
-            notes.push(format!("the list of {} is too old and blocks nobody; fetch it again", good.written));
+            notes.push(format!(
+                "the list of {} is too old and blocks nobody; fetch it again",
+                zone::shown(good.written)
+            ));
         }
         Shown {
             name: self.import.name.clone(),

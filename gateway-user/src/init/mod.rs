@@ -1,11 +1,14 @@
 //! A first policy, from what this machine is attached to or from a capture.
 
+mod abroad;
 mod machine;
+mod shipped;
 mod survey;
 mod text;
 
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
+pub use abroad::Abroad;
 pub use machine::{local_region, machine};
 pub use survey::{SurveyError, survey};
 pub use text::policy;
@@ -44,6 +47,8 @@ pub struct Survey {
     pub more_peers: u64,
     /// Foreign countries that were called, ISO 3166-1, with how often.
     pub countries: BTreeMap<String, u64>,
+    /// How much the site itself called abroad.
+    pub abroad: Abroad,
 }
 
 /// One that exchanged SIP with the hub.

@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
-use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use gateway_common::{Class, Method, judge::Side};
 
-use super::{Peer, Survey};
+use super::{Peer, Survey, abroad::Abroad};
 use crate::{
-    capture::{self, CaptureError},
+    capture::{self, CaptureError, Message, message},
     config,
     engine::host::HostEngine,
     policy, replay,
@@ -45,34 +44,23 @@ pub enum SurveyError {
     },
 }
 
-/// One SIP message.
-struct Sip<'a> {
-    from: IpAddr,
-    to: IpAddr,
-    port: u16,
-    tcp: bool,
-    method: &'a [u8],
-    /// The status of an answer.
-    status: Option<u16>,
-}
-
 /// What a capture shows; numbers are read under the plan of `region`.
 pub fn survey(path: &Path, region: &str) -> Result<Survey, SurveyError> {
     let mut survey = Survey::default();
     let mut traffic: BTreeMap<IpAddr, u64> = BTreeMap::new();
     each(
         path,
-        |frame, survey: &mut Survey| {
+        |frame, _, survey: &mut Survey| {
             let Some(sip) = message(frame) else { return };
             if sip.tcp {
                 survey.tcp += 1;
             } else {
                 survey.udp += 1;
                 if sip.status.is_none() {
-                    *survey.ports.entry(sip.port).or_default() += 1;
+                    *survey.ports.entry(sip.to.port()).or_default() += 1;
                 }
             }
-            for address in [sip.from, sip.to] {
+            for address in [sip.from.ip(), sip.to.ip()] {
                 if traffic.len() < MOST_PEERS || traffic.contains_key(&address) {
                     *traffic.entry(address).or_default() += 1;
                 }
@@ -88,19 +76,34 @@ pub fn survey(path: &Path, region: &str) -> Result<Survey, SurveyError> {
     let mut engine = engine(region, &survey)?;
     survey.packets = 0;
     let Some(hub) = survey.hub else { return Ok(survey) };
-    each(path, |frame, survey: &mut Survey| second_look(frame, hub, &mut engine, survey), &mut survey)?;
+    each(path, |frame, _, survey: &mut Survey| second_look(frame, hub, &mut engine, survey), &mut survey)?;
+    survey.packets = 0;
+    let mut calls = self::engine(region, &survey)?;
+    each(path, |frame, time, survey: &mut Survey| follow(frame, time, hub, &mut calls, survey), &mut survey)?;
+    survey.abroad = Abroad::of(calls.calls());
     Ok(survey)
 }
 
-fn each(path: &Path, mut look: impl FnMut(&[u8], &mut Survey), survey: &mut Survey) -> Result<(), SurveyError> {
+/// Shows each frame with its time, nanoseconds.
+fn each(path: &Path, mut look: impl FnMut(&[u8], u64, &mut Survey), survey: &mut Survey) -> Result<(), SurveyError> {
     for packet in capture::open(path)? {
         let packet = packet?;
         survey.packets += 1;
         if let Some(frame) = capture::to_ethernet(&packet) {
-            look(&frame, survey);
+            look(&frame, packet.time_ns, survey);
         }
     }
     Ok(())
+}
+
+/// Follows the calls that the site places: those of the PBX, and of who registers there. Whoever else calls it may be a scanner,
+/// and leaves no room for more of the same.
+fn follow(frame: &[u8], time: u64, hub: IpAddr, calls: &mut HostEngine, survey: &Survey) {
+    let Some(sip) = message(frame) else { return };
+    let own = |peer: &Peer| peer.registered > 0 && !peer.is_trunk();
+    let from = sip.from.ip();
+    let inside = from == hub || survey.peers.get(&from).is_some_and(own);
+    calls.judge(frame, if inside { Side::Lan } else { Side::Wan }, 0, time);
 }
 
 fn keep_busiest(ports: &mut BTreeMap<u16, u64>) {
@@ -124,9 +127,10 @@ fn engine(region: &str, survey: &Survey) -> Result<HostEngine, SurveyError> {
 
 fn second_look(frame: &[u8], hub: IpAddr, engine: &mut HostEngine, survey: &mut Survey) {
     let Some(sip) = message(frame) else { return };
-    let inwards = sip.to == hub;
-    let other = if inwards { sip.from } else { sip.to };
-    if !inwards && sip.from != hub {
+    let (from, to) = (sip.from.ip(), sip.to.ip());
+    let inwards = to == hub;
+    let other = if inwards { from } else { to };
+    if !inwards && from != hub {
         return;
     }
     if survey.peers.len() >= MOST_PEERS && !survey.peers.contains_key(&other) {
@@ -145,7 +149,7 @@ fn second_look(frame: &[u8], hub: IpAddr, engine: &mut HostEngine, survey: &mut 
     }
 }
 
-fn count(peer: &mut Peer, sip: &Sip<'_>, inwards: bool) {
+fn count(peer: &mut Peer, sip: &Message<'_>, inwards: bool) {
     match (sip.method, sip.status, inwards) {
         (b"INVITE", None, true) => peer.calls_in += 1,
         (b"INVITE", None, false) => peer.calls_out += 1,
@@ -155,34 +159,4 @@ fn count(peer: &mut Peer, sip: &Sip<'_>, inwards: bool) {
         (b"REGISTER", Some(200..=299), false) => peer.registered += 1,
         _ => {}
     }
-}
-
-/// The SIP message of a frame, if one begins in it.
-fn message(frame: &[u8]) -> Option<Sip<'_>> {
-    let packet = SlicedPacket::from_ethernet(frame).ok()?;
-    let (from, to): (IpAddr, IpAddr) = match packet.net? {
-        NetSlice::Ipv4(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
-        NetSlice::Ipv6(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
-        NetSlice::Arp(_) => return None,
-    };
-    let (payload, port, tcp) = match packet.transport? {
-        TransportSlice::Udp(udp) => (udp.payload(), udp.destination_port(), false),
-        TransportSlice::Tcp(tcp) => (tcp.payload(), tcp.destination_port(), true),
-        _ => return None,
-    };
-    let mut lines = payload.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii);
-    let first = lines.next()?;
-    let mut words = first.split(|octet| *octet == b' ');
-    let (head, second) = (words.next()?, words.next()?);
-    if head != b"SIP/2.0" {
-        let request = first.ends_with(b" SIP/2.0") && head.iter().all(u8::is_ascii_uppercase) && !head.is_empty();
-        return request.then_some(Sip { from, to, port, tcp, method: head, status: None });
-    }
-    let status = std::str::from_utf8(second).ok()?.parse().ok()?;
-    let cseq = lines.take_while(|line| !line.is_empty()).find_map(|line| {
-        let (name, value) = line.split_at_checked(5)?;
-        name.eq_ignore_ascii_case(b"CSeq:").then_some(value)
-    })?;
-    let method = cseq.split(|octet| *octet == b' ').next_back()?;
-    Some(Sip { from, to, port, tcp, method, status: Some(status) })
 }

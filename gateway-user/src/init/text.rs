@@ -2,23 +2,36 @@
 
 use std::fmt::Write as _;
 
-use super::{Findings, Found, Peer, Survey};
-use crate::{config::Role, numbering};
+use anyhow::Result;
+
+use super::{Findings, Found, Peer, Survey, shipped};
+use crate::{
+    config::Role,
+    numbering,
+    suggest::{self, MARGIN, MOST},
+};
 
 /// Ports that the policy has anyway.
 const USUAL_PORTS: [u16; 5] = [5060, 5061, 5062, 5080, 5160];
 /// What is told of each kind; the rest is counted.
 const TOLD: usize = 20;
-/// What a first policy blocks: what carriers in Japan and abroad warn of, then satellites and international premium rate.
-const BLOCKED: [&str; 11] = ["CM", "CU", "GN", "GW", "LI", "LT", "LV", "SL", "SO", "ST", "TL"];
+/// The limit on calls abroad of the shipped policies.
+const ABROAD: &str = "abroad";
+/// Begins the line of the calls abroad that one telephone has at once.
+const AT_ONCE: &str = "concurrent = ";
 
-/// A policy in monitor mode, with comments, for what was found.
-pub fn policy(found: &Findings) -> String {
+/// A policy in monitor mode, with comments, for what was found. It has the protections of the policy that is shipped for the
+/// region, with room for what the capture shows.
+///
+/// # Errors
+///
+/// Where the shipped policy has no limit on calls abroad.
+pub fn policy(found: &Findings) -> Result<String> {
     let mut text = String::from(
         "# A first policy by `tollgate init`. It stops nothing yet: look at `tollgate counters` for some days, then write\n\
          # mode = \"enforce\". `tollgate check` says what is wrong with it, docs/policy.md what else there is.\n\
          mode = \"monitor\"\n\
-         # +979, +882, +883 and unassigned calling codes are stopped in either mode.\n\
+         # The protections that act in either mode; `tollgate status` names each.\n\
          floor = true\n\n",
     );
     interfaces(&mut text, &found.interfaces);
@@ -30,13 +43,42 @@ pub fn policy(found: &Findings) -> String {
     site(&mut text, found);
     profile(&mut text, found);
     trunks(&mut text, found);
-    text.push_str(
-        "# No telephone dials faster than this; every scanner does.\n\
-         [limit.caller]\nkey = \"source\"\nmethod = \"INVITE\"\nrate = \"10/s\"\nburst = 20\n\n\
-         # Passwords are guessed at hundreds a second; a telephone registers once and then every few minutes.\n\
-         [limit.register]\nkey = \"source\"\nmethod = \"REGISTER\"\nrate = \"5/s\"\nburst = 50\n",
-    );
-    text
+    let limits = shipped::limits(shipped::of(&found.region));
+    match at_once(found) {
+        Ok(None) => text.push_str(limits),
+        Ok(Some((many, evidence))) => replace(&mut text, limits, &format!("{evidence}\n{AT_ONCE}{many}")),
+        Err(why) => replace(&mut text, limits, &format!("{why}\n# {AT_ONCE}3")),
+    }
+    let Some((name, survey)) = survey.filter(|(_, survey)| survey.abroad.calls > 0) else { return Ok(text) };
+    let windows = suggest::of_line(survey.abroad.line);
+    let site_windows = suggest::of_site(survey.abroad.site);
+    let observed = format!("{} calls abroad of the site in {}", survey.abroad.calls, plain(name));
+    let limit =
+        suggest::Limit { name: Some(ABROAD), windows: &windows, site_windows: &site_windows, observed: &observed };
+    suggest::edited(&text, &limit)
+}
+
+/// How many calls abroad a telephone may have at once, and why, where the shipped figure will not do; else why none can be set.
+fn at_once(found: &Findings) -> Result<Option<(u64, String)>, &'static str> {
+    let sees = |role| found.interfaces.iter().any(|it| it.role == role);
+    let both = found.interfaces.is_empty() || sees(Role::Wan) && sees(Role::Lan);
+    if !both {
+        return Err(
+            "# This takes an interface of each role, since the end of a call must be seen: take the hash away once\n                    # there is one.",
+        );
+    }
+    let seen = found.survey.as_ref().map_or(0, |(_, survey)| survey.abroad.at_once);
+    let many = (seen * MARGIN).min(MOST);
+    let why = format!("# Suggested: at most {seen} at once were seen; {many} is {MARGIN} times that, at most {MOST}.");
+    Ok((many > 3).then_some((many, why)))
+}
+
+/// Adds the limits, with another line in the place of that of the calls at once.
+fn replace(text: &mut String, limits: &str, line: &str) {
+    for old in limits.lines() {
+        text.push_str(if old.starts_with(AT_ONCE) { line } else { old });
+        text.push('\n');
+    }
 }
 
 /// One line of text, as a comment can hold it.
@@ -71,7 +113,7 @@ fn capture(text: &mut String, name: &str, survey: &Survey) {
         survey.tcp
     );
     if survey.tcp > 0 {
-        text.push_str("# SIP over TCP is not judged by every version: see docs/limits-of-sight.md.\n");
+        text.push_str("# SIP over TCP is judged by the segment: docs/limits-of-sight.md says what that cannot see.\n");
     }
     if let Some(hub) = survey.hub {
         let _ = writeln!(text, "# Most of it concerns {hub}, which seems to be the PBX. With it spoke:");
@@ -136,12 +178,10 @@ fn profile(text: &mut String, found: &Findings) {
     let region = found.region.as_str();
     let countries = found.survey.as_ref().map(|(_, survey)| &survey.countries).filter(|it| !it.is_empty());
     let called = |code: &str| countries.is_some_and(|countries| countries.contains_key(code));
-    let blocked: Vec<String> = BLOCKED
-        .into_iter()
-        .filter(|code| *code != region && !called(code))
-        .chain(["+870", "+881"])
-        .map(|entry| format!("{entry:?}"))
-        .collect();
+    let shipped = shipped::of(region);
+    let (entries, told) = shipped::blocked(shipped);
+    let blocked: Vec<String> =
+        entries.iter().filter(|entry| *entry != region && !called(entry)).map(|entry| format!("{entry:?}")).collect();
     text.push_str("[profile.default]\n# outside_line = [\"0\"]             # the digit for an outside line, if your extensions dial one\n");
     if let Some(countries) = countries {
         let mut by_use: Vec<(&String, &u64)> = countries.iter().collect();
@@ -158,12 +198,13 @@ fn profile(text: &mut String, found: &Findings) {
             codes.join(", ")
         );
     }
-    let _ = writeln!(
-        text,
-        "# Countries that carriers warn of{}, then satellites.\nblock = [{}]\nlimits = [\"caller\", \"register\"]\n",
-        if countries.is_some() { ", without those that were called" } else { "" },
-        blocked.join(", ")
-    );
+    for line in told {
+        let _ = writeln!(text, "{line}");
+    }
+    if blocked.len() < entries.len() {
+        text.push_str("# Left out: your own country, and what was called in the capture.\n");
+    }
+    let _ = writeln!(text, "block = [{}]\n{}\n", blocked.join(", "), shipped::names(shipped));
 }
 
 fn trunks(text: &mut String, found: &Findings) {

@@ -26,6 +26,7 @@ use std::{
 use jiff::{Timestamp, civil::Date};
 
 pub use peaks::{BURSTS, LENGTHS, Peaks, peaks};
+pub(crate) use peaks::{highest, most};
 pub use question::{Found, Latest, Question, ask};
 pub use record::{Change, ChangeKind, Decision, Entry, Lane, Name};
 pub use rehearsal::{Rehearsal, rehearsal};

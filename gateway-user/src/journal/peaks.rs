@@ -41,7 +41,7 @@ pub struct Peaks {
 }
 
 /// When, and how many at once.
-type Times = Vec<(i128, u64)>;
+pub(crate) type Times = Vec<(i128, u64)>;
 
 /// What is collected on the way.
 #[derive(Default)]
@@ -155,7 +155,7 @@ const LIMITS: [Reason; 7] = [
 ];
 
 /// The most calls in any window of each length: two calls that are as far apart as the window is long are in different ones.
-fn most<const N: usize>(times: &mut Times, lengths: [u64; N]) -> [u64; N] {
+pub(crate) fn most<const N: usize>(times: &mut Times, lengths: [u64; N]) -> [u64; N] {
     times.sort_unstable();
     lengths.map(|length| {
         let (mut first, mut held, mut most) = (0, 0, 0);
@@ -175,7 +175,7 @@ fn most<const N: usize>(times: &mut Times, lengths: [u64; N]) -> [u64; N] {
 }
 
 /// The peaks of each, those first that reached the most in the longest window.
-fn highest<K: Ord, const N: usize>(all: HashMap<K, Times>, lengths: [u64; N]) -> Vec<(K, [u64; N])> {
+pub(crate) fn highest<K: Ord, const N: usize>(all: HashMap<K, Times>, lengths: [u64; N]) -> Vec<(K, [u64; N])> {
     let mut found: Vec<(K, [u64; N])> =
         all.into_iter().map(|(key, mut times)| (key, most(&mut times, lengths))).collect();
     found.sort_by(|a, b| b.1.iter().rev().cmp(a.1.iter().rev()).then_with(|| a.0.cmp(&b.0)));

@@ -63,7 +63,7 @@ use crate::{
         LinkState, SiteState,
     },
     doctor::rtnetlink::{self, Link},
-    policy::{self, Compiler, PolicyImage},
+    policy::{self, Caller, Compiler, PolicyImage},
     selftest::{self, SelfTest},
 };
 
@@ -434,13 +434,14 @@ impl Gateway for Kernel {
         selftest::whole(&mut self.proof, &self.in_force.rules.config, &self.in_force.rules.orders)
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>, line: Option<&str>, summed: &Levels) -> Result<Explanation> {
+    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>, summed: &Levels) -> Result<Explanation> {
         let InForce { rules, image } = &self.in_force;
-        let Some(line) = line else { return policy::explain(&rules.config, image, &rules.orders, input, from) };
-        let (cells, channels) = (self.cells()?, self.channels()?);
-        let asked =
-            policy::OfLine { line, cells: &cells, channels: &channels, clock: self.clock(), now: Timestamp::now() };
-        policy::explain_summed(&rules.config, image, &rules.orders, input, from, &asked, summed)
+        let (cells, channels, known) = (self.cells()?, self.channels()?, self.known()?);
+        let known = caller.from.is_some_and(|from| known.iter().any(|(source, _)| *source == from.to_canonical()));
+        let (clock, now) = (self.clock(), Timestamp::now());
+        let (cells, channels, summed) = (&cells, &channels, Some(summed));
+        let holding = policy::Holding { line, known: Some(known), cells, channels, summed, clock, now };
+        policy::explain(&rules.config, image, &rules.orders, input, caller, &holding)
     }
 
     fn set_trace(&mut self, on: bool) -> Result<()> {

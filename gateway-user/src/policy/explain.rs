@@ -5,27 +5,28 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use gateway_common::{
-    Class, Reason,
+    Class, Method, Reason,
     judge::Side,
     judged::{Judged, Who},
-    limit::{CellKey, FLOOR_CELL, window::Ring},
-    policy::image::{SOURCES_V4, SOURCES_V6},
+    limit::{CellKey, FLOOR_CELL, name_hash, window::Ring},
+    policy::image::{SOURCES_V4, SOURCES_V6, TRUNK_CELLS, TRUNK_HEAD, TRUNKS},
 };
 use jiff::Timestamp;
 
 use super::{
-    PolicyImage,
+    Caller, PolicyImage,
     actions::on_floor,
-    charged::{Charged, address},
+    charged::{Charged, addr, address},
     matching::{Called, profile_of, suspected},
     say::Say,
 };
 use crate::{
-    config::{Config, Imported, Mode, Profile, Scheduled},
+    config::{Config, Count, Imported, Limit, LimitKey, Mode, Profile, Role, Scheduled},
     daemon::{self, ActiveOrder, ExplainStep, Explanation, Held, Levels, OrderRule},
     engine::host::HostEngine,
     numbering, replay,
     what::What,
+    zone,
 };
 
 /// Octets of a number or URI that is asked about.
@@ -35,86 +36,65 @@ const LONGEST_LINE: usize = 64;
 /// A time at which no limit has counted anything, nanoseconds.
 const UNUSED: u64 = 1_000_000_000;
 
-/// The line that places a call, and what limits by windows hold.
+/// What the filter holds now, and the line that places the call.
 #[derive(Clone, Copy, Debug)]
-pub struct OfLine<'a> {
-    /// The user of its From.
-    pub line: &'a str,
+pub struct Holding<'a> {
+    /// The user of its From; without one, limits are taken as unused, but not bans.
+    pub line: Option<&'a str>,
+    /// Whether the PBX took the credentials of the source; `None` where no filter was asked, so that bans are not known either.
+    pub known: Option<bool>,
     /// Every cell; one that is not here is empty.
     pub cells: &'a [(CellKey, Ring)],
     /// How many calls are up of what limits on calls at once count.
     pub channels: &'a [(CellKey, u32)],
+    /// What the daemon has added up; `None` for nothing.
+    pub summed: Option<&'a Levels>,
     /// The time, by the clock that cells run on.
     pub clock: u64,
     /// The same by the wall clock.
     pub now: Timestamp,
 }
 
-/// What would happen now to a call to `input`, a dialled string or a URI, from `from`; without a source, from the default
-/// profile. `image` is what `config` and `orders` compiled to. Limits are taken as unused.
+impl Holding<'_> {
+    /// No filter is asked: nothing is counted, and nobody banned.
+    pub const fn nothing(now: Timestamp) -> Self {
+        Self { line: None, known: None, cells: &[], channels: &[], summed: None, clock: UNUSED, now }
+    }
+
+    /// The ban on a source.
+    fn ban(&self, source: IpAddr) -> Option<(CellKey, Ring)> {
+        let key = CellKey::of_ban(addr(source).source());
+        let ring = self.cells.iter().find(|(other, _)| *other == key)?.1;
+        (self.clock < ring.until).then_some((key, ring))
+    }
+}
+
+/// What would happen now to a call to `input`, a dialled string or a URI, from `caller`; without a source, from the default
+/// profile. `image` is what `config` and `orders` compiled to. Of a line, a telephone of the site, limits are as full as they are.
 ///
 /// # Errors
 ///
-/// Where `input` is nothing that a request can carry.
+/// Where `input` is nothing that a request can carry, and where no From can name the line.
 pub fn explain(
     config: &Config,
     image: &PolicyImage,
     orders: &[ActiveOrder],
     input: &str,
-    from: Option<IpAddr>,
+    caller: &Caller,
+    holding: &Holding<'_>,
 ) -> anyhow::Result<Explanation> {
-    explained(config, image, orders, input, from, None)
-}
-
-/// [`explain`] for a telephone of the site: the call comes from the LAN side, and limits are as full as they are.
-///
-/// # Errors
-///
-/// As [`explain`], and where no From can name the line.
-pub fn explain_line(
-    config: &Config,
-    image: &PolicyImage,
-    orders: &[ActiveOrder],
-    input: &str,
-    from: Option<IpAddr>,
-    of: &OfLine<'_>,
-) -> anyhow::Result<Explanation> {
-    explain_summed(config, image, orders, input, from, of, &Levels::new())
-}
-
-/// [`explain_line`], with what the daemon has added up.
-///
-/// # Errors
-///
-/// As [`explain_line`].
-pub(crate) fn explain_summed(
-    config: &Config,
-    image: &PolicyImage,
-    orders: &[ActiveOrder],
-    input: &str,
-    from: Option<IpAddr>,
-    of: &OfLine<'_>,
-    summed: &Levels,
-) -> anyhow::Result<Explanation> {
-    let is_user = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%#".contains(&octet);
-    if !(1..=LONGEST_LINE).contains(&of.line.len()) || !of.line.bytes().all(is_user) || of.line.starts_with('#') {
-        anyhow::bail!(
-            "{:?} names no line here: write what stands in front of the @ of From, such as 203; a digest tells nothing of \
-             its name",
-            of.line
-        );
+    let from = caller.from;
+    let side = match (caller.side, holding.line) {
+        (Some(Role::Lan), _) | (None, Some(_)) => Side::Lan,
+        (Some(Role::Wan), Some(_)) => anyhow::bail!(
+            "a line is told by the From of what comes in on a LAN interface, and this source is outside: leave out --line, or write \
+             --side lan"
+        ),
+        (Some(Role::Wan) | None, None) => Side::Wan,
+    };
+    if let Some(line) = holding.line {
+        names_a_line(line)?;
     }
-    explained(config, image, orders, input, from, Some((of, summed)))
-}
-
-fn explained(
-    config: &Config,
-    image: &PolicyImage,
-    orders: &[ActiveOrder],
-    input: &str,
-    from: Option<IpAddr>,
-    of: Option<(&OfLine<'_>, &Levels)>,
-) -> anyhow::Result<Explanation> {
     let uri = request_uri(input)?;
     let mut image = image.clone();
     if from.is_none() {
@@ -124,16 +104,21 @@ fn explained(
             }
         }
     }
-    let frame = replay::invite(from, of.map_or("", |(of, _)| of.line), &uri)?;
+    meet_trunks_anywhere(&mut image, config.trunks.len());
+    let frame = replay::invite(from, holding.line.unwrap_or_default(), &uri)?;
     let mut engine = HostEngine::new(image);
-    let judged = match of {
-        None => engine.judge(&frame, Side::Wan, 0, UNUSED),
-        Some((of, _)) => {
-            of.cells.iter().for_each(|(key, ring)| engine.set_ring(*key, ring));
-            of.channels.iter().for_each(|(key, up)| engine.set_channels(*key, *up));
-            engine.judge(&frame, Side::Lan, 0, of.clock)
-        }
-    };
+    let ban = from.and_then(|from| holding.ban(from));
+    if let Some((key, ring)) = &ban {
+        engine.set_ban(*key, ring);
+    }
+    if let (Some(from), Some(true)) = (from, holding.known) {
+        engine.set_known(from);
+    }
+    if holding.line.is_some() {
+        holding.cells.iter().for_each(|(key, ring)| engine.set_ring(*key, ring));
+        holding.channels.iter().for_each(|(key, up)| engine.set_channels(*key, *up));
+    }
+    let judged = engine.judge(&frame, side, 0, holding.clock);
     let Some(profile) = profile_of(config, from) else { anyhow::bail!("the policy has no profile") };
     let dialled = String::from_utf8_lossy(judged.dialled()).into_owned();
     let e164: String = judged.e164().map(char::from).collect();
@@ -150,8 +135,8 @@ fn explained(
         line: judged.line,
         vouched: judged.who() != Who::Unproved,
     };
-    let charged = of.map_or_else(Vec::new, |(of, summed)| charged(config, profile, &judged, of, summed));
-    let call = Call { config, orders, called, judged: &judged, charged: &charged };
+    let charged = if holding.line.is_some() { charged(config, profile, &judged, holding) } else { Vec::new() };
+    let call = Call { config, orders, called, judged: &judged, charged: &charged, caller, holding, ban };
     let steps = call.steps();
     let rule = steps.iter().find(|step| step.decides).map(|step| step.finding.clone());
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -170,8 +155,31 @@ fn explained(
     })
 }
 
+/// Whether a From can name a line so.
+fn names_a_line(line: &str) -> anyhow::Result<()> {
+    let is_user = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$%#".contains(&octet);
+    if !(1..=LONGEST_LINE).contains(&line.len()) || !line.bytes().all(is_user) || line.starts_with('#') {
+        anyhow::bail!(
+            "{line:?} names no line here: write what stands in front of the @ of From, such as 203; a digest tells nothing of its \
+             name",
+        );
+    }
+    Ok(())
+}
+
+/// Lets a trunk be a trunk on any WAN interface: the call that is asked about arrives on the one that it is named with.
+fn meet_trunks_anywhere(image: &mut PolicyImage, trunks: usize) {
+    let first = image.cells.get(TRUNKS as usize).map_or(0, |first| *first as usize);
+    for trunk in 0..trunks {
+        if let Some(head) = image.cells.get_mut(first + trunk * TRUNK_CELLS as usize + TRUNK_HEAD as usize) {
+            // The number of the interface is the lower half.
+            *head &= !u64::from(u32::MAX);
+        }
+    }
+}
+
 /// The cells that a call of a line is charged to, each with whether it is of the floor.
-fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>, summed: &Levels) -> Vec<(bool, Held)> {
+fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &Holding<'_>) -> Vec<(bool, Held)> {
     let call = Charged {
         who: judged.who(),
         source: address(judged.source),
@@ -185,7 +193,14 @@ fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &OfLine<'_>,
         let found = of.cells.iter().find(|(other, _)| *other == key);
         let ring = found.map_or(&Ring::FRESH, |(_, ring)| ring);
         let up = of.channels.iter().find(|(other, _)| *other == key).map_or(0, |(_, up)| *up);
-        let level = daemon::cell_level(config, &key, ring, up, summed.get(&key), (of.now, of.clock));
+        let level = daemon::cell_level(
+            config,
+            &key,
+            ring,
+            up,
+            of.summed.and_then(|summed| summed.get(&key)),
+            (of.now, of.clock),
+        );
         (key.limit == FLOOR_CELL, level)
     };
     keys.map(level).collect()
@@ -225,6 +240,10 @@ struct Call<'a> {
     judged: &'a Judged,
     /// What it would be charged to, and whether that is of the floor; empty where no line is asked about.
     charged: &'a [(bool, Held)],
+    caller: &'a Caller,
+    holding: &'a Holding<'a>,
+    /// The ban on the source.
+    ban: Option<(CellKey, Ring)>,
 }
 
 impl Call<'_> {
@@ -237,6 +256,7 @@ impl Call<'_> {
             ("emergency", self.emergency()),
             ("shield", self.shield()),
             ("kill switch", self.kill_switch()),
+            ("bans", self.bans()),
             ("orders", self.order()),
             ("floor", self.floor()),
             ("policy file", self.file()),
@@ -255,6 +275,7 @@ impl Call<'_> {
             Reason::Emergency => "emergency",
             Reason::Shield => "shield",
             Reason::InternationalOff => "kill switch",
+            Reason::Banned => "bans",
             Reason::Order => "orders",
             Reason::Allowed if self.called.deciding_order(self.orders).is_some() => "orders",
             Reason::Floor => "floor",
@@ -279,7 +300,36 @@ impl Call<'_> {
                     trunk.name
                 )
             }
-            (who, _) => format!("{from} is {}, profile {profile}", who.as_str()),
+            (who, _) => {
+                let by = if self.caller.by.is_empty() { String::new() } else { format!(" ({})", self.caller.by) };
+                format!("{from} is {}{by}, profile {profile}", who.as_str())
+            }
+        }
+    }
+
+    /// Who may be banned, and whether he is.
+    fn bans(&self) -> String {
+        match (self.called.from, self.judged.who(), &self.ban) {
+            (None, _, _) => "no source named".to_owned(),
+            (_, Who::Lan | Who::Trunk, None) => "trunks and the LAN are never banned".to_owned(),
+            (_, _, None) if self.holding.known.is_none() => "not looked at: no filter was asked".to_owned(),
+            (_, _, None) => "none".to_owned(),
+            (_, who, Some((key, ring))) => {
+                let held = daemon::cell_level(self.config, key, ring, 0, None, (self.holding.now, self.holding.clock));
+                let Held { counts, until, resume, .. } = held;
+                let is_its = |limit: &&Limit| u64::from(name_hash(limit.name.as_bytes())) == ring.used;
+                let limit = self.config.limits.iter().find(is_its).map_or_else(
+                    || "a limit that the policy no longer has".to_owned(),
+                    |limit| format!("[limit.{}]", limit.name),
+                );
+                let until = until.map_or_else(String::new, |until| format!(" until {}", zone::shown(until)));
+                let acts = match (who, self.config.mode) {
+                    (Who::Lan | Who::Trunk, _) => "; of this side it is not asked",
+                    (_, Mode::Monitor) => "; in monitor mode it is counted only",
+                    (_, Mode::Enforce) => "",
+                };
+                format!("{counts}: banned{until}, over {limit}; tollgate resume {resume} lifts it{acts}")
+            }
         }
     }
 
@@ -428,7 +478,8 @@ impl Call<'_> {
         let (Some(now), Some(schedule)) = (self.config.as_of, self.config.schedule(name)) else {
             return (false, String::new());
         };
-        let until = schedule.next_change(now).map(|change| change.to_zoned(schedule.zone()));
+        let until =
+            schedule.next_change(now).map(|change| change.to_zoned(zone::of(self.config.site.time_zone.as_deref())));
         let until = until.map_or_else(String::new, |until| format!(" until {}", until.strftime("%a %F %T %Z")));
         (schedule.is_active(now), until)
     }
@@ -455,7 +506,12 @@ impl Call<'_> {
     fn limits(&self) -> String {
         let counts = |name: &&String| {
             let limit = self.config.limits.iter().find(|limit| limit.name == **name);
-            limit.is_some_and(|limit| limit.class.is_none_or(|class| class == self.called.class))
+            limit.is_some_and(|limit| {
+                limit.class.is_none_or(|class| class == self.called.class)
+                    && limit.method.is_none_or(|method| method == Method::Invite)
+                    && limit.count == Count::Requests
+                    && (limit.key != LimitKey::Unproved || self.judged.who() == Who::Unproved)
+            })
         };
         let names: Vec<String> =
             self.called.profile.limits.iter().filter(counts).map(|name| format!("limit.{name}")).collect();
@@ -500,7 +556,6 @@ pub(super) const fn limit(reason: Reason) -> bool {
             | Reason::LineLimit
             | Reason::DestinationLimit
             | Reason::Suspended
-            | Reason::Banned
             | Reason::PacketLimit
             | Reason::EmergencyFlood
     )

@@ -140,15 +140,15 @@ mod tests {
     fn only_the_windows_change_and_each_says_why() {
         assert_eq!(with(POLICY, Some("abroad"), 0).unwrap(), POLICY, "what is shipped is right for who calls little");
         let found = with(POLICY, Some("abroad"), 20).unwrap();
-        assert_eq!(windows(&found, "abroad"), ["40/1m", "40/5m", "40/1h", "40/1d", "40/1h", "60/1d"]);
+        assert_eq!(windows(&found, "abroad"), ["40/1d", "40/1h", "60/1d"]);
         let diff = unified(POLICY, &found, "/etc/tollgate/tollgate.toml");
         let gone: Vec<&str> = diff.lines().filter(|line| line.starts_with('-') && !line.starts_with("---")).collect();
         assert_eq!(gone.len(), 2, "{diff}");
         for needle in [
             "--- /etc/tollgate/tollgate.toml",
             "+# Suggested: 8d were observed.",
-            "+# Suggested: 40/60s: at most 20 in 60s were seen; 40 is 2 times that.",
-            "+windows = [\"40/60s\", \"40/300s\", \"40/1h\", \"40/24h\"]",
+            "+# Suggested: 40/24h: at most 20 in 24h were seen; 40 is 2 times that.",
+            "+windows = [\"40/24h\"]",
         ] {
             assert!(diff.contains(needle), "{needle}: {diff}");
         }

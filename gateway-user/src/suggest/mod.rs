@@ -65,11 +65,15 @@ pub fn of_site(peaks: [u64; 4]) -> Vec<Proposed> {
 
 fn proposed(peaks: [u64; 4], shipped: [u64; 4]) -> Vec<Proposed> {
     let all = NAMES.into_iter().zip(peaks).zip(shipped).filter(|(_, shipped)| *shipped != 0);
-    all.map(|((length, peak), shipped)| {
-        let count = peak.saturating_mul(MARGIN).min(MOST).max(shipped);
-        Proposed { count, length, peak, shipped }
-    })
-    .collect()
+    let all: Vec<Proposed> = all
+        .map(|((length, peak), shipped)| {
+            let count = peak.saturating_mul(MARGIN).min(MOST).max(shipped);
+            Proposed { count, length, peak, shipped }
+        })
+        .collect();
+    // A window never decides where a longer one holds no more; `check` would warn of it.
+    let decides = |at: usize, it: &Proposed| all.iter().skip(at + 1).all(|longer| longer.count > it.count);
+    all.iter().enumerate().filter(|(at, it)| decides(*at, it)).map(|(_, it)| *it).collect()
 }
 
 const _: () = assert!(LENGTHS[0] == 60 && LENGTHS[1] == 300 && LENGTHS[2] == 3_600 && LENGTHS[3] == 86_400);
@@ -90,9 +94,17 @@ mod tests {
         assert_eq!(texts(&of_line([0; 4])), ["5/60s", "6/300s", "10/1h", "30/24h"]);
         assert_eq!(texts(&of_line([3, 5, 12, 40])), ["6/60s", "10/300s", "24/1h", "64/24h"]);
         assert_eq!(texts(&of_site([9, 9, 15, u64::MAX])), ["30/1h", "64/24h"]);
-        let evidence: Vec<String> = of_line([3, 1, 12, 40]).iter().map(Proposed::evidence).collect();
+        assert_eq!(
+            texts(&of_line([4, 20, 20, 20])),
+            ["8/60s", "40/24h"],
+            "a window of as many in less time never decides"
+        );
+        let evidence: Vec<String> = of_line([3, 5, 12, 40]).iter().map(Proposed::evidence).collect();
         assert_eq!(evidence[0], "6/60s: at most 3 in 60s were seen; 6 is 2 times that");
-        assert_eq!(evidence[1], "6/300s: at most 1 in 300s were seen; 6 is what Tollgate ships");
+        assert_eq!(
+            of_line([2, 3, 4, 5])[1].evidence(),
+            "6/300s: at most 3 in 300s were seen; 6 is what Tollgate ships"
+        );
         assert_eq!(
             evidence[3],
             "64/24h: at most 40 in 24h were seen; 2 times that is 80, but a window remembers 64 calls"

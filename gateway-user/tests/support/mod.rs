@@ -25,6 +25,7 @@ use gateway_user::{
         self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation,
         FromOutside, Gateway, InterfaceState, Levels, LinkState, MaskedNumber, Options, Parts, SiteState,
     },
+    policy::Caller,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -236,10 +237,10 @@ impl Gateway for Fake {
         None
     }
 
-    fn explain(&self, input: &str, from: Option<IpAddr>, _: Option<&str>, _: &Levels) -> anyhow::Result<Explanation> {
+    fn explain(&self, input: &str, caller: &Caller, _: Option<&str>, _: &Levels) -> anyhow::Result<Explanation> {
         Ok(Explanation {
             input: input.into(),
-            profile: if from.is_some() { "lobby".into() } else { "default".into() },
+            profile: if caller.from.is_some() { "lobby".into() } else { "default".into() },
             dialled: Some(input.into()),
             e164: Some("232761234567".into()),
             class: Class::International,

@@ -201,6 +201,7 @@ fn every_key_is_understood() {
     assert_eq!(
         config.site,
         Site {
+            time_zone: Some("Asia/Tokyo".into()),
             region: "JP".into(),
             extensions: Some((2, 5)),
             own_numbers: vec!["81312345678".into()],

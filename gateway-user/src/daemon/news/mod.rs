@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Core, Event};
 use crate::journal::ChangeKind;
+use crate::zone;
 use countries::Called;
 use kept::Kept;
 
@@ -184,7 +185,7 @@ pub(super) fn open(state_dir: &std::path::Path, used: &super::used::Used, now: T
 }
 
 fn shown(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+    zone::shown_minute(time)
 }
 
 /// `a, b and 3 more`.
