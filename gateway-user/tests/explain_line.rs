@@ -51,7 +51,7 @@ fn told(line: &str, number: &str, cells: &[(CellKey, Ring)]) -> anyhow::Result<E
     let config = config();
     let (image, _) = compile(&config, &[], &HashMap::new(), 1).unwrap();
     let now = Timestamp::UNIX_EPOCH;
-    let holding = Holding { line: Some(line), known: Some(false), cells, channels: &[], clock: NOW, now };
+    let holding = Holding { line: Some(line), known: Some(false), cells, channels: &[], summed: None, clock: NOW, now };
     let caller = Caller { from: Some([192, 0, 2, 20].into()), ..Caller::default() };
     explain(&config, &image, &[], number, &caller, &holding)
 }
@@ -141,7 +141,7 @@ fn from(source: [u8; 4], side: Option<Role>, known: bool, policy: &str, cells: &
     let interfaces = HashMap::from([("eth0".to_owned(), 2), ("eth1".to_owned(), 3)]);
     let (image, _) = compile(&config, &[], &interfaces, 1).unwrap();
     let now = Timestamp::UNIX_EPOCH;
-    let holding = Holding { line: None, known: Some(known), cells, channels: &[], clock: NOW, now };
+    let holding = Holding { line: None, known: Some(known), cells, channels: &[], summed: None, clock: NOW, now };
     let caller = Caller { from: Some(source.into()), side, by: "as the test says".into() };
     explain(&config, &image, &[], "010442071838750", &caller, &holding).unwrap()
 }

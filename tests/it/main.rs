@@ -21,6 +21,7 @@ mod restart;
 mod sip;
 mod site;
 mod tables;
+mod tallies;
 mod tcp;
 mod torture;
 mod traffic;

@@ -10,7 +10,9 @@ use super::{
 use crate::control::{
     past::{JournalView, WayView},
     protocol::Command,
-    views::{AnswersView, ConfirmView, ImportView, InterfaceView, QuestionView, SiteView, StatusView, SwitchView},
+    views::{
+        AnswersView, ConfirmView, ImportView, InterfaceView, OverView, QuestionView, SiteView, StatusView, SwitchView,
+    },
 };
 
 pub(super) fn run(args: JsonArgs, places: &Places, out: &mut Out) -> Result<(), Failure> {
@@ -49,6 +51,7 @@ pub(super) fn show(status: &StatusView, out: &mut Out) -> Result<(), Failure> {
         ("orders", plain(format!("{} in force", status.orders))),
     ];
     facts.extend(status.questions.iter().map(|question| ("question", asked(question))));
+    facts.extend(status.over_limits.iter().map(|it| ("over", over(it))));
     facts.extend(status.shield.iter().map(|order| ("", switched("the shield is UP", order))));
     facts.extend(status.international_off.iter().map(|order| ("", switched("international calls are OFF", order))));
     facts.extend([("journal", journal(&status.journal))]);
@@ -119,6 +122,14 @@ fn asked(it: &QuestionView) -> Cell {
         n = it.question
     );
     (text, Tone::Warn)
+}
+
+/// Calls that brought more than a limit allows.
+fn over(it: &OverView) -> Cell {
+    let OverView { limit, what, over, action, undo, .. } = it;
+    let does = if action == "warn" { "it only warns" } else { "it suspends" };
+    let since = when::shown(it.since);
+    (format!("{what} since {since}: {over} ([limit.{limit}], {does}); {undo}"), Tone::Warn)
 }
 
 /// A list of sources that others keep, with its age.

@@ -153,6 +153,12 @@ impl Kind {
                 "site_windows" => r#"site_windows = ["20/1h", "60/24h"]"#,
                 "concurrent" => "concurrent = 3",
                 "site_concurrent" => "site_concurrent = 12",
+                "minutes" => r#"minutes = "60/1h, 300/1d""#,
+                "site_minutes" => r#"site_minutes = "200/1h, 1000/1d""#,
+                "distinct" => r#"distinct = "30/1h""#,
+                "site_distinct" => r#"site_distinct = "100/1h""#,
+                "same" => r#"same = "10/1h""#,
+                "site_same" => r#"site_same = "30/1h""#,
                 "suspend" => r#"suspend = "24h""#,
                 "schedule" => r#"schedule = "night""#,
                 "ask" => r#"ask = "15m""#,
@@ -186,7 +192,7 @@ impl Kind {
     const fn later(self) -> &'static [Later] {
         const WINDOW: &str = r#"use windows = ["10/1h", "30/24h"], or remove it"#;
         match self {
-            Self::Limit => &[Later { name: "minutes", remedy: WINDOW }, Later { name: "monthly", remedy: WINDOW }],
+            Self::Limit => &[Later { name: "monthly", remedy: WINDOW }],
             _ => &[],
         }
     }

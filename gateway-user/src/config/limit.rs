@@ -9,6 +9,7 @@ use super::{
     keys::{Kind, join, nearest, shown},
     problem::{Complaint, Report},
     section::{Named, Section, Span},
+    tallies,
     values::{self, PerTime},
     windows,
 };
@@ -273,6 +274,7 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
         let [windows, site_windows] = ["windows", "site_windows"].map(|it| windows::list(report, section, it));
         let rate = if by_windows {
             windows::alone(report, section, key, method, over);
+            tallies::check(report, section, key, method, over);
             None
         } else {
             windows::key_of_rate(report, section, key);
@@ -280,6 +282,7 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
         };
         let [concurrent, site_concurrent] =
             ["concurrent", "site_concurrent"].map(|it| section.number(report, it, 1, CHANNELS as u32));
+        let [tallies, site_tallies] = tallies::both(report, section);
         let suspend = windows::suspension(report, section, over, class);
         let schedule = section.text(report, "schedule").map(|(_, name)| name.to_owned());
         let (ask, ask_schedule) = ask::ask(report, section, over);
@@ -294,6 +297,8 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             site_windows,
             concurrent,
             site_concurrent,
+            tallies,
+            site_tallies,
             over,
             suspend,
             ban,

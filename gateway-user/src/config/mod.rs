@@ -22,6 +22,7 @@ mod section;
 mod site;
 pub mod snapshot;
 mod syntax;
+mod tallies;
 mod values;
 mod windows;
 
@@ -33,10 +34,12 @@ use toml::de::DeTable;
 pub use list_file::{ListFile, Writer as ListWriter};
 pub use model::*;
 pub use problem::{Complaint, Problem, Problems, Warning};
+pub use tallies::Tallies;
 pub use values::duration;
 pub use windows::allowance;
 
 pub(crate) use region::known_region;
+pub(crate) use tallies::MOST_NUMBERS;
 
 use keys::Kind;
 use list::Lists;

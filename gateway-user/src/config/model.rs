@@ -6,7 +6,7 @@ use gateway_common::{Class, Method};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ListFile, named};
+use super::{ListFile, Tallies, named};
 pub use crate::imports::{Import, Imported};
 pub use crate::schedule::{OnHolidays, Schedule, Scheduled};
 use crate::what::What;
@@ -382,6 +382,12 @@ pub struct Limit {
     /// The same for the whole site, beside the key.
     #[serde(default)]
     pub site_concurrent: Option<u32>,
+    /// What the daemon adds up.
+    #[serde(default)]
+    pub tallies: Tallies,
+    /// The same for the whole site, beside the key.
+    #[serde(default)]
+    pub site_tallies: Tallies,
     /// What happens over the limit.
     pub over: Over,
     /// How long a suspension lasts, where `over` is `suspend`.

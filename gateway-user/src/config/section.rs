@@ -216,6 +216,25 @@ impl<'a> Section<'a> {
         Some(out)
     }
 
+    /// The same, also of one string with commas.
+    pub(super) fn parsed_either<T>(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        mut parse: impl FnMut(&str) -> Result<T, Complaint>,
+    ) -> Option<Vec<(Span, T)>> {
+        let value = self.value(key)?;
+        let DeValue::String(text) = value.get_ref() else { return self.parsed_list(report, key, parse) };
+        let mut out = Vec::new();
+        for part in text.split(',') {
+            match parse(part.trim()) {
+                Ok(it) => out.push((value.span(), it)),
+                Err(complaint) => report.problem(&value.span(), prefixed(key, complaint)),
+            }
+        }
+        Some(out)
+    }
+
     fn item<T>(
         &self,
         report: &mut Report<'_>,

@@ -12,12 +12,23 @@ use super::{
     keys::Kind,
     model::in_units,
     problem::{Complaint, Report},
-    section::Section,
-    values,
+    section::{Section, Span},
+    tallies, values,
 };
 
 /// The keys of a limit that counts calls.
-pub(super) const KEYS: [&str; 4] = ["windows", "site_windows", "concurrent", "site_concurrent"];
+pub(super) const KEYS: [&str; 10] = [
+    "windows",
+    "site_windows",
+    "concurrent",
+    "site_concurrent",
+    "minutes",
+    "site_minutes",
+    "distinct",
+    "site_distinct",
+    "same",
+    "site_same",
+];
 
 /// The longest window, and the longest suspension: the filter remembers no more of a month.
 const LONGEST: Duration = Duration::from_secs(31 * 86_400);
@@ -40,9 +51,14 @@ pub(super) fn list(report: &mut Report<'_>, section: &Section<'_>, key: &str) ->
             Complaint::new(format!("{key} has no window"), format!("write {}", Kind::Limit.example(key))),
         );
     }
-    if written.len() > WINDOWS {
+    together(report, key, written)
+}
+
+/// Windows that hold at once: as many as there is room for, and each decides something.
+pub(super) fn together(report: &mut Report<'_>, key: &str, written: Vec<(Span, Window)>) -> Vec<Window> {
+    if let (true, Some((span, _))) = (written.len() > WINDOWS, written.first()) {
         let message = format!("{key} has {} windows, and {WINDOWS} can hold at once", written.len());
-        report.problem(&span, Complaint::new(message, "remove those that matter least"));
+        report.problem(span, Complaint::new(message, "remove those that matter least"));
     }
     for (place, (span, it)) in written.iter().enumerate() {
         let covers = |(at, (_, other)): &(usize, &(_, Window))| {
@@ -104,7 +120,8 @@ pub(super) fn alone(report: &mut Report<'_>, section: &Section<'_>, key: LimitKe
         report.problem(&span, Complaint::new(message, r#"write key = "source", or rate = "5/m" in its place"#));
     }
     let of_site = ["site_windows", "site_concurrent"];
-    if key == LimitKey::Line && !of_site.into_iter().any(has) {
+    let in_kernel = ["windows", "concurrent"].into_iter().any(has);
+    if key == LimitKey::Line && !of_site.into_iter().any(has) && (in_kernel || !tallies::any(section)) {
         let beside = if has("windows") { "site_windows" } else { "site_concurrent" };
         let message =
             format!("key = \"line\" without {beside}: a caller who names another line each time would be in none");
@@ -118,7 +135,8 @@ pub(super) fn alone(report: &mut Report<'_>, section: &Section<'_>, key: LimitKe
             report.missing(&span, Complaint::new(message, remedy));
         }
     }
-    if let (Over::Suspend, false, Some((key, _)), Some(span)) = (over, has("windows"), &at_once, section.span("over")) {
+    let suspends = has("windows") || tallies::any(section);
+    if let (Over::Suspend, false, Some((key, _)), Some(span)) = (over, suspends, &at_once, section.span("over")) {
         let message =
             format!("over = \"suspend\" has nothing to suspend for: {key} refuses while so many calls are up");
         report.problem(&span, Complaint::new(message, r#"write over = "drop", or windows = ["10/1h"] as well"#));

@@ -44,6 +44,9 @@ pub struct StatusView {
     /// Questions that wait for an answer.
     #[serde(default)]
     pub questions: Vec<QuestionView>,
+    /// What has brought more minutes or numbers than a limit allows.
+    #[serde(default)]
+    pub over_limits: Vec<OverView>,
     /// The orders in force that hold the shield up.
     #[serde(default)]
     pub shield: Vec<SwitchView>,
@@ -96,6 +99,23 @@ pub struct QuestionView {
     pub asked: Timestamp,
     /// When they are stopped if nobody answers.
     pub until: Timestamp,
+}
+
+/// Calls that have brought more minutes or numbers than a limit allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverView {
+    /// The name of the limit.
+    pub limit: String,
+    /// Whose calls.
+    pub what: String,
+    /// How much they brought.
+    pub over: String,
+    /// What the limit does: `suspend` or `warn`.
+    pub action: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The command that begins the count anew, and lifts a suspension.
+    pub undo: String,
 }
 
 /// A reload that wants, or wanted, to be confirmed.

@@ -2,6 +2,8 @@
 
 mod kept;
 
+use std::time::Duration;
+
 use gateway_common::limit::{CellKey, name_hash, window::Ring};
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,6 +51,13 @@ impl Asking {
             return true;
         }
         self.kept.let_be.iter().any(|(kept, until)| *kept == cell && now < *until)
+    }
+
+    /// Whether a cell was asked about, or is to be let be, without a call of it.
+    pub(super) fn knows(&self, key: &CellKey, now: Timestamp) -> bool {
+        let cell = Cell::from(*key);
+        self.kept.waiting.iter().any(|question| question.cell == cell)
+            || self.kept.let_be.iter().any(|(kept, until)| *kept == cell && now < *until)
     }
 
     fn take(&mut self, number: u64) -> Option<Question> {
@@ -104,14 +113,15 @@ impl Core {
     }
 
     /// The name of the limit of a cell and how long it waits, if it asks now.
-    fn asks(&self, key: &CellKey) -> Option<(String, SignedDuration)> {
+    pub(super) fn asks(&self, key: &CellKey) -> Option<(String, SignedDuration)> {
         // In monitor mode it would stop nothing.
         let limit =
             self.limit_of(key).filter(|limit| self.config.mode == Mode::Enforce && limit.asks_in(&self.schedules))?;
         Some((limit.name.clone(), SignedDuration::try_from(limit.ask?).ok()?))
     }
 
-    fn limit_of(&self, key: &CellKey) -> Option<&Limit> {
+    /// The limit of a cell.
+    pub(super) fn limit_of(&self, key: &CellKey) -> Option<&Limit> {
         self.config.limits.iter().find(|limit| name_hash(limit.name.as_bytes()) == key.limit)
     }
 
@@ -119,14 +129,17 @@ impl Core {
     fn question(&self, it: &Question) -> String {
         let key = it.cell.into();
         let named = Named::of(&self.config, &self.in_force, &key);
-        let calls = self.gateway.cell(&key).ok().flatten().map_or(0, |ring| named.count(&ring, self.gateway.clock()));
+        let count =
+            || self.gateway.cell(&key).ok().flatten().map_or(0, |ring| named.count(&ring, self.gateway.clock()));
+        let calls = self
+            .over_limit(&key)
+            .unwrap_or_else(|| format!("{} calls, the last to {}", count(), Site::name(it.country.into())));
         let time = self.limit_of(&key).and_then(|limit| limit.suspend).unwrap_or_default().as_secs() / 60;
         let time = if time.is_multiple_of(60) { format!("{}h", time / 60) } else { format!("{time}m") };
         format!(
-            "question {n}: {}: {calls} calls, the last to {}, are too many for [limit.{}]. If nobody answers they are stopped at {} \
-             for {time}. `tollgate answer {n} stop` stops them now, `tollgate answer {n} keep` lets them go on until {}",
+            "question {n}: {}: {calls}, are too many for [limit.{}]. If nobody answers they are stopped at {} for {time}. \
+             `tollgate answer {n} stop` stops them now, `tollgate answer {n} keep` lets them go on until {}",
             it.what,
-            Site::name(it.country.into()),
             it.limit,
             zone::shown_minute(it.until),
             zone::shown_minute(self.kept_until(&key, it.asked)),
@@ -238,18 +251,25 @@ impl Core {
         let key = question.cell.into();
         let suspends = |limit: &&Limit| self.config.mode == Mode::Enforce && limit.over == Over::Suspend;
         let Some(time) = self.limit_of(&key).filter(suspends).and_then(|limit| limit.suspend) else { return Ok(None) };
-        let Some(mut ring) = self.gateway.cell(&key)? else { return Ok(None) };
+        // What the daemon adds up is there without the kernel.
+        let summed = self.over_limit(&key).map(|_| Ring::FRESH);
+        let Some(mut ring) = self.gateway.cell(&key)?.or(summed) else { return Ok(None) };
         let clocks = self.clocks();
         if ring.until <= clocks.kernel {
-            let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-            (ring.since, ring.until) = (clocks.kernel, clocks.kernel.saturating_add(time));
-            (ring.refused, ring.cause) = (0, question.country.into());
-            self.gateway.set_cell(&key, Some(&ring))?;
+            ring = self.latch(&key, &ring, time, question.country)?;
         }
         let named = Named::of(&self.config, &self.in_force, &key);
         let (what, word) = (named.what(), named.word());
         self.standing.is_told(key, ring.since, what);
         Ok(Some((clocks.wall_of(ring.until), word)))
+    }
+
+    /// Suspends a cell from now on because of calls to a country; what the cell is then.
+    pub(super) fn latch(&mut self, key: &CellKey, ring: &Ring, time: Duration, country: u16) -> anyhow::Result<Ring> {
+        let (now, time) = (self.gateway.clock(), u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let ring = Ring { since: now, until: now.saturating_add(time), refused: 0, cause: country.into(), ..*ring };
+        self.gateway.set_cell(key, Some(&ring))?;
+        Ok(ring)
     }
 
     /// Once the daemon has ended nobody asks, so that limits which would ask suspend from then on.

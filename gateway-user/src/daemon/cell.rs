@@ -12,7 +12,7 @@ use gateway_common::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::Held;
+use super::{Held, tally};
 use crate::{
     config::{Config, Limit, Mode, Network, Window},
     control::views::ListView,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The coarse clock, which times of events are of, stands still for so long: a tick of a kernel with 100 a second.
-const TICK: u64 = 10_000_000;
+pub(super) const TICK: u64 = 10_000_000;
 
 /// The wall clock and the clock of the kernel's cells, read together.
 #[derive(Clone, Copy, Debug)]
@@ -173,8 +173,9 @@ impl<'c> Named<'c> {
         }
     }
 
-    /// A suspension for a person: what, since when, which country, how many calls, until when, how to lift it.
-    pub(super) fn suspension(&self, ring: &Ring, clocks: Clocks, mode: Mode) -> String {
+    /// A suspension for a person: what, since when, which country, how many calls or what else is `over`, until when, how to
+    /// lift it.
+    pub(super) fn suspension(&self, ring: &Ring, clocks: Clocks, mode: Mode, over: Option<String>) -> String {
         let (since, until) = (clocks.wall_of(ring.since), clocks.wall_of(ring.until));
         let shown = zone::shown;
         if self.is_ban() {
@@ -198,6 +199,10 @@ impl<'c> Named<'c> {
         let why = if self.is_of_floor() {
             let ([hour, day], at_once) = (floor::BREAKER, floor::AT_ONCE);
             format!("more than {hour}, {day} or {at_once} at once to {country} by the whole site")
+        } else if let Some(over) = over {
+            over
+        } else if let (Some(limit), true) = (self.limit, self.windows().is_empty()) {
+            format!("more than {}, the last call to {country}", tally::allowed(limit, self.key).join(" or "))
         } else {
             let count = self.count(ring, ring.since);
             let windows: Vec<String> = self.windows().iter().map(ToString::to_string).collect();
@@ -326,7 +331,7 @@ impl<'c> Named<'c> {
     }
 
     /// The cell as `list` shows it.
-    pub(super) fn view(&self, ring: &Ring, up: u32, clocks: Clocks) -> ListView {
+    pub(super) fn view(&self, ring: &Ring, up: u32, summed: &[String], clocks: Clocks) -> ListView {
         let suspended = clocks.kernel < ring.until;
         let kind = match self.kind() {
             _ if self.is_ban() => "ban",
@@ -338,7 +343,7 @@ impl<'c> Named<'c> {
         };
         let windows = self.windows().iter().map(|it| format!("{} of {it}", ring.level(raw(it), clocks.kernel)));
         let at_once = self.at_once().map(|most| format!("{up} of {most} at once"));
-        let level: Vec<String> = windows.chain(at_once).collect();
+        let level: Vec<String> = windows.chain(at_once).chain(summed.iter().cloned()).collect();
         ListView {
             kind: kind.into(),
             value: self.what(),
@@ -390,10 +395,19 @@ pub(super) fn lines(config: &Config, name: &str) -> Option<Vec<u64>> {
     Some(std::iter::once(digest).chain(of_cells).collect())
 }
 
-/// A cell as full as it is now.
-pub(crate) fn cell_level(config: &Config, key: &CellKey, ring: &Ring, up: u32, wall: Timestamp, kernel: u64) -> Held {
+/// A cell as full as it is now; without `summed`, nothing was added up for it.
+pub(crate) fn cell_level(
+    config: &Config,
+    key: &CellKey,
+    ring: &Ring,
+    up: u32,
+    summed: Option<&Vec<String>>,
+    (wall, kernel): (Timestamp, u64),
+) -> Held {
     let named = Named::of(config, &[], key);
-    let levels = named.levels(ring, up, kernel, kernel);
+    let mut levels = named.levels(ring, up, kernel, kernel);
+    let none = || named.limit.map(|limit| tally::empty(limit, key)).unwrap_or_default();
+    levels.extend(summed.cloned().unwrap_or_else(none).into_iter().map(|told| (false, told)));
     named.told(ring, kernel, Clocks { wall, kernel }, levels, kernel < ring.until)
 }
 

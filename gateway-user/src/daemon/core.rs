@@ -23,6 +23,7 @@ use super::{
     known::Keeper,
     listing, news, past,
     standing::Standing,
+    tally::{self, Tally},
     used::{self, Used},
 };
 use crate::{
@@ -98,6 +99,8 @@ pub struct Core {
     pub(super) news: news::News,
     /// What the owner was asked.
     pub(super) asking: Asking,
+    /// What calls bring together.
+    pub(super) tally: Tally,
     started: Timestamp,
     /// `None` once the daemon stops: followers end.
     followers: Option<broadcast::Sender<Arc<str>>>,
@@ -127,6 +130,7 @@ impl Core {
         let imports = Imports::of(&config, state_dir);
         let imported = Arc::new(imports.networks(now));
         let (gateway, applied) = (parts.start)(&holding(&config, now, &imported), &in_force)?;
+        let run = gateway.run()?;
         let journal = Journal::open(state_dir, config.journal, now, past::orders(&book));
         let notifier = Notifier::new(config.notify.clone());
         let used = used::open(state_dir);
@@ -153,6 +157,7 @@ impl Core {
             keeper: Keeper::default(),
             news,
             asking: asking::open(state_dir),
+            tally: tally::open(state_dir, run),
             started: now,
             followers: Some(broadcast::channel(EVENT_QUEUE).0),
             recent: VecDeque::with_capacity(RECENT_EVENTS),
@@ -268,6 +273,7 @@ impl Core {
             answers: self.gateway.counters().ok().map(|counters| counters.answers.into()),
             orders: self.in_force.len(),
             questions: self.questions(),
+            over_limits: self.over_limits(),
             shield: self.switches(OrderRule::Shield),
             international_off: self.switches(OrderRule::InternationalOff),
             pid: std::process::id(),
@@ -374,7 +380,7 @@ impl Core {
         at: Option<Timestamp>,
     ) -> anyhow::Result<Explanation> {
         let line = line.map(|line| line.strip_prefix("line:").unwrap_or(line));
-        let Some(at) = at else { return self.gateway.explain(input, caller, line) };
+        let Some(at) = at else { return self.gateway.explain(input, caller, line, &self.levels()) };
         let (config, orders) = (holding(&self.config, at, &self.imported), self.book.active(at));
         let (image, _) = policy::compile(&config, &orders, &HashMap::new(), 0)?;
         // How full a limit is at another time nobody knows, nor who is banned then.
@@ -399,11 +405,12 @@ impl Core {
         // Those that tell what a limit held: their cells are read once the gateway is free.
         let mut limited = Vec::new();
         let (followers, recent, standing) = (&self.followers, &mut self.recent, &mut self.standing);
-        let (journal, notifier, news) = (&self.journal, &self.notifier, &mut self.news);
+        let (journal, notifier, news, tally) = (&self.journal, &self.notifier, &mut self.news, &mut self.tally);
         self.gateway.poll_events(&mut |event| {
             let line = logged(&event);
             notifier.count(&event);
             news.note(&event);
+            tally.note(&event);
             if standing.note(&event) && limited.len() < held::MOST {
                 limited.push(event);
             } else {
@@ -434,6 +441,7 @@ impl Core {
         self.keep_used();
         self.keep_known(true);
         self.keep_news();
+        self.keep_tally(true);
         self.stop_asking();
         self.keep(ChangeKind::Stop, "stopped; what was in force stays in force".into(), Some(why));
     }

@@ -14,7 +14,7 @@ use gateway_common::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::mask::MaskedNumber;
+use super::{mask::MaskedNumber, tally::Levels};
 use crate::{
     config::{Config, Role, Window},
     orders::{Action, Scope},
@@ -43,6 +43,12 @@ pub trait Gateway {
 
     /// Every call and registration that the tables remember, in no order; their times are of [`Gateway::clock`].
     fn call_records(&self) -> anyhow::Result<Vec<Call>>;
+
+    /// Calls of sources that the site vouches for, as [`Gateway::call_records`], each with the digest of its Call-ID.
+    fn own_calls(&self) -> anyhow::Result<Vec<(u64, Call)>>;
+
+    /// What tells this run of the filter from others: its digests and times mean nothing to another.
+    fn run(&self) -> anyhow::Result<u64>;
 
     /// What was learned of the site.
     fn site(&self) -> anyhow::Result<SiteState>;
@@ -88,8 +94,9 @@ pub trait Gateway {
     fn self_test(&mut self) -> anyhow::Result<SelfTest>;
 
     /// What would happen now to a call to `input` from `caller`; without a source, from the default profile. With a line, a
-    /// telephone of the site places it, and limits are as full as they are.
-    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>) -> anyhow::Result<Explanation>;
+    /// telephone of the site places it, and limits are as full as they are, with what the daemon has `summed` up.
+    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>, summed: &Levels)
+    -> anyhow::Result<Explanation>;
 
     /// Switches the kernel's debug traces.
     fn set_trace(&mut self, on: bool) -> anyhow::Result<()>;
@@ -320,6 +327,8 @@ pub struct Event {
     pub country: Option<&'static str>,
     /// The dialled number, masked.
     pub number: Option<MaskedNumber>,
+    /// A keyed digest of it, as E.164 where it can be read so; 0 where there is none.
+    pub callee: u64,
     /// Who sent it; the inner address of a tunnel.
     pub source: IpAddr,
     /// The interface it arrived on.
@@ -354,6 +363,7 @@ impl Event {
             class: Class::International,
             country: Some("LV"),
             number: None,
+            callee: 0,
             source: std::net::Ipv4Addr::new(192, 0, 2, 20).into(),
             interface: "eth1".into(),
             side: Role::Lan,

@@ -18,6 +18,13 @@ pub(super) const MOST: usize = 4096;
 /// Cells that are told of one call: more than two were never what stopped it.
 const TOLD: usize = 4;
 
+/// The calls that a cell remembers, how many of what it counts are up, and how full its sums are.
+struct Read {
+    ring: Option<Ring>,
+    up: u32,
+    summed: Vec<String>,
+}
+
 impl Core {
     /// Hands events of what limits refused to the journal, each with what the limit held, and asks about calls that went on
     /// over one that asks.
@@ -40,7 +47,7 @@ impl Core {
         &self,
         event: &Event,
         clocks: Clocks,
-        read: &mut HashMap<CellKey, (Option<Ring>, u32)>,
+        read: &mut HashMap<CellKey, Read>,
         over: &mut Vec<(CellKey, u16)>,
     ) -> Vec<Held> {
         let Some(profile) = profile_of(&self.config, Some(event.source)) else { return Vec::new() };
@@ -55,10 +62,13 @@ impl Core {
         let mut held = Vec::new();
         for key in call.cells(&self.config, profile, event.time) {
             let named = Named::of(&self.config, &self.in_force, &key);
-            let (ring, up) = read.entry(key).or_insert_with(|| self.read(&named));
+            let Read { ring, up, summed } = read.entry(key).or_insert_with(|| self.read(&named));
             let counted = ring.is_some() || *up > 0;
             let ring = ring.as_ref().unwrap_or(&Ring::FRESH);
-            let told = if counted { named.held(ring, *up, event.clock, clocks) } else { None };
+            let mut told = if counted { named.held(ring, *up, event.clock, clocks) } else { None };
+            if let Some(told) = &mut told {
+                told.windows.extend_from_slice(summed);
+            }
             if told.is_some() && event.verdict == Verdict::WouldDrop {
                 over.push((key, call.country));
             }
@@ -68,8 +78,7 @@ impl Core {
         held
     }
 
-    /// The calls that a cell remembers, and how many of what it counts are up.
-    fn read(&self, named: &Named<'_>) -> (Option<Ring>, u32) {
+    fn read(&self, named: &Named<'_>) -> Read {
         let ring = self.gateway.cell(named.key).unwrap_or_else(|error| {
             tracing::warn!("cannot read how full a limit was; the journal lacks that: {error:#}");
             None
@@ -78,7 +87,7 @@ impl Core {
             tracing::warn!("cannot read how many calls were up; the journal lacks that: {error:#}");
             0
         });
-        (ring, up)
+        Read { ring, up, summed: self.level(named.key) }
     }
 
     /// The words of `resume` for all that refuses calls now.

@@ -20,6 +20,7 @@ mod run;
 mod standing;
 mod suggest;
 mod switch;
+mod tally;
 mod used;
 mod whole;
 
@@ -32,3 +33,4 @@ pub use gateway::{
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};
+pub use tally::Levels;

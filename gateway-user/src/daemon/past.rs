@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{
-    Core, MaskedNumber, cell,
+    Core, Levels, MaskedNumber, cell,
     core::{refused, reply},
 };
 use crate::{
@@ -198,7 +198,7 @@ impl Core {
                 number.escape_debug()
             )));
         }
-        let found = self.gateway.explain(number, &caller, None).map_err(refused)?;
+        let found = self.gateway.explain(number, &caller, None, &Levels::new()).map_err(refused)?;
         let numbers = [
             found.e164.map(|digits| MaskedNumber::of(&digits)),
             found.dialled.map(|dialled| MaskedNumber::dialled(&dialled)),

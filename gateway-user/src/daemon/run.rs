@@ -15,7 +15,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep},
 };
 
-use super::{Core, Flow, Parts};
+use super::{Core, Flow, Parts, tally::LOOK};
 use crate::control::{Job, Listener, serve, views::StatusView};
 
 /// Requests that wait for the daemon.
@@ -54,7 +54,8 @@ pub async fn run(options: Options, parts: Parts, ready: impl FnOnce(&StatusView,
     let serving = serve(&listener, jobs);
     tokio::pin!(serving);
     // Intervals keep their time over the loop: however many requests come, the clock and the events are looked at.
-    let (mut look, mut poll) = (interval(MAX_REST), interval(POLL_REST));
+    let (mut look, mut poll, mut count) = (interval(MAX_REST), interval(POLL_REST), interval(LOOK));
+    count.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -76,6 +77,7 @@ pub async fn run(options: Options, parts: Parts, ready: impl FnOnce(&StatusView,
                 core.drain_events();
                 core.tick();
             }
+            _ = count.tick() => core.count_calls(),
             _ = hangup.recv() => {
                 if let Err(error) = core.reload(None, "SIGHUP") {
                     tracing::error!("SIGHUP: the policy was not reloaded, the old one stays in force: {error}");

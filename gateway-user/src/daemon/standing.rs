@@ -1,6 +1,6 @@
 //! What limits and the floor have stopped for a time: who is told, what `list` shows, how it is lifted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gateway_common::{
     Reason, Verdict,
@@ -63,6 +63,11 @@ impl Standing {
         tells
     }
 
+    /// Has every cell looked at as soon as may be.
+    pub(super) const fn look_again(&mut self) {
+        self.due = true;
+    }
+
     /// Notes a suspension that was told by whoever asked for it.
     pub(super) fn is_told(&mut self, key: CellKey, since: u64, what: String) {
         self.told.insert(key, (since, what));
@@ -105,7 +110,7 @@ impl Core {
             let named = Named::of(&self.config, &self.in_force, key);
             let name = named.what();
             if self.standing.told.get(key).is_none_or(|(since, _)| *since != ring.since) {
-                let told = named.suspension(ring, clocks, self.config.mode);
+                let told = named.suspension(ring, clocks, self.config.mode, self.over_limit(key));
                 tracing::warn!("{told}");
                 self.keep(ChangeKind::Suspended, told, None);
             }
@@ -182,18 +187,23 @@ impl Core {
         let clocks = self.clocks();
         let mut cells = self.gateway.cells()?;
         let mut up: HashMap<CellKey, u32> = self.gateway.channels()?.into_iter().collect();
-        // A limit on calls at once alone has no other cell.
-        let alone = up.keys().filter(|key| !cells.iter().any(|(other, _)| other == *key));
-        let alone: Vec<(CellKey, Ring)> = alone.map(|key| (*key, Ring::FRESH)).collect();
-        cells.extend(alone);
-        cells.retain(|(key, ring)| {
-            clocks.kernel < ring.until || all && (ring.admitted > 0 || up.get(key).is_some_and(|up| *up > 0))
-        });
+        let levels = self.levels();
+        // A limit on calls at once alone has no other cell, and what the daemon adds up may outlive the kernel's.
+        let known: HashSet<CellKey> = cells.iter().map(|(key, _)| *key).collect();
+        let alone: HashSet<CellKey> =
+            up.keys().chain(levels.keys()).filter(|key| !known.contains(key)).copied().collect();
+        cells.extend(alone.into_iter().map(|key| (key, Ring::FRESH)));
+        let counts = |key: &CellKey| levels.contains_key(key) || up.get(key).is_some_and(|up| *up > 0);
+        cells.retain(|(key, ring)| clocks.kernel < ring.until || all && (ring.admitted > 0 || counts(key)));
         cells.sort_unstable_by_key(|(key, ring)| (ring.until <= clocks.kernel, key.limit, key.kind, key.value));
         let named = cells.iter().map(|(key, ring)| (Named::of(&self.config, &self.in_force, key), ring));
         // A suspension by a limit that the policy has lost is told until it ends; what else counts for nothing is not.
         let shown = named.filter(|(named, ring)| named.is_current() || clocks.kernel < ring.until);
-        Ok(shown.map(|(named, ring)| named.view(ring, up.remove(named.key).unwrap_or(0), clocks)).collect())
+        let views = shown.map(|(named, ring)| {
+            let summed = levels.get(named.key).map_or(&[][..], Vec::as_slice);
+            named.view(ring, up.remove(named.key).unwrap_or(0), summed, clocks)
+        });
+        Ok(views.collect())
     }
 
     /// Lifts what is suspended for WHAT, and forgets the calls that led to it, or the next one would suspend it again.
@@ -201,7 +211,9 @@ impl Core {
         let now = self.now();
         let parsed: What =
             what.parse().map_err(|error| ErrorView::usage(format!("`{}`: {error}", what.escape_debug())))?;
-        let cells = self.gateway.cells().map_err(refused)?;
+        let mut cells = self.gateway.cells().map_err(refused)?;
+        let known: HashSet<CellKey> = cells.iter().map(|(key, _)| *key).collect();
+        cells.extend(self.tally.cells().filter(|key| !known.contains(key)).map(|key| (*key, Ring::FRESH)));
         let kernel = self.gateway.clock();
         let hit: Vec<(CellKey, Ring)> = cells
             .into_iter()
@@ -226,6 +238,9 @@ impl Core {
         }
         self.standing.told.retain(|key, _| !hit.iter().any(|(it, _)| it == key));
         self.asking.forget(&hit);
+        for (key, _) in &hit {
+            self.tally.forget(key, kernel);
+        }
         let done = match lifted {
             0 => format!("resume {parsed}: nothing was suspended; what was counted begins anew"),
             n => format!("resume {parsed}: {n} {} lifted", if n == 1 { "suspension" } else { "suspensions" }),

@@ -164,6 +164,8 @@ pub enum ChangeKind {
     Answered,
     /// Nobody did.
     Unanswered,
+    /// Calls brought more minutes or numbers than a limit allows that only warns.
+    OverLimit,
 }
 
 impl ChangeKind {
@@ -189,6 +191,7 @@ impl ChangeKind {
             Self::Asked => "asked",
             Self::Answered => "answered",
             Self::Unanswered => "unanswered",
+            Self::OverLimit => "over-limit",
         }
     }
 }

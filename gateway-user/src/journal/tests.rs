@@ -36,6 +36,7 @@ fn event(second: i64, digits: &str, who: Who, verdict: Verdict) -> Event {
         class: Class::International,
         country: Some("SL"),
         number: Some(MaskedNumber::of(digits)),
+        callee: 0,
         source: "192.0.2.20".parse().unwrap(),
         interface: "eth1".into(),
         side: Role::Lan,

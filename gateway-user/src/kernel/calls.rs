@@ -30,6 +30,8 @@ use crate::{
 const WORDS: usize = HINTS as usize / 64;
 /// Sources that the table of known ones has room for.
 const ROOM: u32 = 16_384;
+/// Twice as many records as the table of calls has room for.
+const LONGEST_WALK: usize = 65_536;
 /// BPF_NOEXIST: what is there stays.
 const NOEXIST: u64 = 1;
 
@@ -100,18 +102,19 @@ pub(super) fn site(ebpf: &Ebpf, clocks: Clocks) -> Result<SiteState> {
 }
 
 /// What a filter that has seen nothing yet must know: a key for its digests, so that nobody can choose a Call-ID that
-/// collides; and until when requests of calls that were up before it are spared.
-pub(super) fn begin(ebpf: &mut Ebpf) -> Result<()> {
+/// collides; and until when requests of calls that were up before it are spared. Returns the key.
+pub(super) fn begin(ebpf: &mut Ebpf) -> Result<u64> {
     let Learned(mut site) = learned(ebpf)?;
     if site.seed != 0 {
-        return Ok(());
+        return Ok(site.seed);
     }
     let mut octets = [0; 8];
     rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty())
         .context("the kernel gives no chance")?;
     site.seed = u64::from_ne_bytes(octets) | 1;
     site.spared = monotonic().saturating_add(SPARED);
-    learn(ebpf, site).context("cannot key the table of calls")
+    learn(ebpf, site).context("cannot key the table of calls")?;
+    Ok(site.seed)
 }
 
 fn learn(ebpf: &mut Ebpf, site: Site) -> Result<()> {
@@ -213,13 +216,20 @@ pub(super) fn is_up(own: &Own<'_>, id: u64, now: u64) -> bool {
     own.get(&id, 0).is_ok_and(|octets| Call::from_octets(&octets).is_up(now))
 }
 
+/// Every record of calls of sources that the site vouches for, with the digest of its Call-ID. A record that goes meanwhile sends the
+/// walk back to the beginning, so some may come twice.
+pub(super) fn own_records(ebpf: &Ebpf) -> Result<Vec<(u64, Call)>> {
+    let mut found = Vec::new();
+    for entry in own(ebpf)?.iter().take(LONGEST_WALK) {
+        let (id, octets) = entry.context("cannot read the calls")?;
+        found.push((id, Call::from_octets(&octets)));
+    }
+    Ok(found)
+}
+
 /// Every record of the tables, also of calls that are over.
 pub(super) fn records(ebpf: &Ebpf) -> Result<Vec<Call>> {
-    let mut found = Vec::new();
-    for entry in &own(ebpf)? {
-        let (_, octets) = entry.context("cannot read the calls")?;
-        found.push(Call::from_octets(&octets));
-    }
+    let mut found: Vec<Call> = own_records(ebpf)?.into_iter().map(|(_, call)| call).collect();
     let (name, octets) = OTHERS;
     let Some(AnyMap::Array(others)) = ebpf.map(name) else { bail!("the BPF object has no map {name}") };
     let others = Mapped::of(others.fd().as_fd(), octets).context("cannot read the calls")?.copy();

@@ -10,12 +10,16 @@ use aya::{
     Ebpf,
     maps::{Map, MapData, RingBuf},
 };
-use gateway_common::judged::Judged;
+use gateway_common::{
+    Method,
+    judged::{Judged, Who},
+};
 use jiff::{SignedDuration, Timestamp};
 use rustix::{
     event::epoll,
     time::{ClockId, clock_gettime},
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::Role,
@@ -95,8 +99,44 @@ impl Clocks {
     }
 }
 
+/// Digests of numbers, keyed by what the filter's tables are: two of one number are alike, and neither tells it.
+pub(super) struct Numbers(Sha256);
+
+impl Numbers {
+    /// With the key of this run of the filter.
+    pub(super) fn keyed(seed: u64) -> Self {
+        Self(Sha256::new_with_prefix(seed.to_ne_bytes()))
+    }
+
+    /// What tells this run of the filter from others.
+    pub(super) fn run(&self) -> u64 {
+        digest(self.0.clone())
+    }
+
+    fn of(&self, judged: &Judged) -> u64 {
+        let passed = judged.verdict().passes() && matches!(judged.who(), Who::Lan | Who::Known);
+        if !passed || !judged.method().is_some_and(Method::makes_call) || judged.dialled().is_empty() {
+            return 0;
+        }
+        let mut hash = self.0.clone();
+        let digits: Vec<u8> = judged.e164().collect();
+        if digits.is_empty() {
+            hash.update(b"dial:");
+            hash.update(judged.dialled());
+        } else {
+            hash.update(b"+");
+            hash.update(digits);
+        }
+        digest(hash).max(1)
+    }
+}
+
+fn digest(hash: Sha256) -> u64 {
+    hash.finalize().first_chunk().copied().map_or(0, u64::from_le_bytes)
+}
+
 /// The event of a record that came in on `side`, as `interface` is called.
-pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Role) -> Event {
+pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Role, numbers: &Numbers) -> Event {
     Event {
         time: clocks.wall(judged.time),
         verdict: judged.verdict(),
@@ -105,6 +145,7 @@ pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Ro
         class: judged.class(),
         country: country(judged.country),
         number: number(judged),
+        callee: numbers.of(judged),
         source: address(judged.source),
         interface,
         side,
@@ -148,7 +189,8 @@ mod tests {
         judged.source = Addr::v4(0xc000_0242);
         judged.time = 5;
         let clocks = Clocks { wall: Timestamp::UNIX_EPOCH, monotonic: Duration::from_nanos(1_000_000_005) };
-        let found = event(&judged, clocks, "eth0".into(), Role::Wan);
+        let event = |judged: &Judged| event(judged, clocks, "eth0".into(), Role::Wan, &Numbers::keyed(7));
+        let found = event(&judged);
         assert_eq!(found.number.unwrap().as_str(), "+232 76••••••");
         assert_eq!(found.source.to_string(), "192.0.2.66");
         assert_eq!(found.time, Timestamp::from_second(-1).unwrap());
@@ -156,9 +198,30 @@ mod tests {
 
         judged.e164_at = gateway_common::judged::NO_NUMBER;
         judged.time = 0;
-        let found = event(&judged, clocks, "eth0".into(), Role::Wan);
+        let found = event(&judged);
         assert_eq!(found.number.unwrap().as_str(), "01••••••••••••");
         assert_eq!(found.time, Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn one_number_has_one_digest_however_it_is_dialled_and_none_without_the_key() {
+        let dialled = |text: &[u8], e164_at: u8| {
+            let mut judged = Judged::NOTHING;
+            judged.dialled[..text.len()].copy_from_slice(text);
+            (judged.dialled_len, judged.e164_at) = (text.len() as u8, e164_at);
+            (judged.method, judged.who) = (Method::Invite as u8, Who::Lan as u8);
+            judged
+        };
+        let numbers = Numbers::keyed(7);
+        let plus = numbers.of(&dialled(b"+23276123456", 1));
+        assert_eq!(numbers.of(&dialled(b"01023276123456", 3)), plus);
+        assert_ne!(numbers.of(&dialled(b"01023276123457", 3)), plus);
+        assert_ne!(numbers.of(&dialled(b"23276123456", gateway_common::judged::NO_NUMBER)), plus);
+        assert_ne!(Numbers::keyed(8).of(&dialled(b"+23276123456", 1)), plus);
+        assert_ne!(Numbers::keyed(8).run(), numbers.run());
+        let mut other = dialled(b"+23276123456", 1);
+        other.who = Who::Trunk as u8;
+        assert_eq!((numbers.of(&other), numbers.of(&dialled(b"", 0))), (0, 0));
     }
 
     #[test]

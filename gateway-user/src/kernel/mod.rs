@@ -49,7 +49,7 @@ pub use probe::Probe;
 use self::{
     answers::Answers,
     attach::Attached,
-    events::{Clocks, Events},
+    events::{Clocks, Events, Numbers},
     load::Use,
     object::Schema,
     pin::Pins,
@@ -59,8 +59,8 @@ use self::{
 use crate::{
     config::{Config, Interface, Role},
     daemon::{
-        ActiveOrder, Applied, CallState, Counters, Event, Explanation, FromOutside, Gateway, InterfaceState, LinkState,
-        SiteState,
+        ActiveOrder, Applied, CallState, Counters, Event, Explanation, FromOutside, Gateway, InterfaceState, Levels,
+        LinkState, SiteState,
     },
     doctor::rtnetlink::{self, Link},
     policy::{self, Caller, Compiler, PolicyImage},
@@ -77,6 +77,7 @@ pub struct Kernel {
     ebpf: Ebpf,
     events: Events,
     answers: Answers,
+    numbers: Numbers,
     trace: Option<Trace>,
     pins: Pins,
     maps: pin::Maps,
@@ -122,7 +123,7 @@ impl Kernel {
         let mut ebpf = load::open(&object, Use::Filter(&maps.dir))?;
         let since = Timestamp::now();
         written.put(&mut ebpf)?;
-        calls::begin(&mut ebpf)?;
+        let numbers = Numbers::keyed(calls::begin(&mut ebpf)?);
         pins.keep_tables(&ebpf)?;
         let attached = attach_all(&mut ebpf, &pins, &config.interfaces, &links).inspect_err(|_| {
             // Without an attachment the state is of no use.
@@ -141,6 +142,7 @@ impl Kernel {
             ebpf,
             events,
             answers,
+            numbers,
             trace: None,
             pins,
             maps,
@@ -329,6 +331,14 @@ impl Gateway for Kernel {
         calls::records(&self.ebpf)
     }
 
+    fn own_calls(&self) -> Result<Vec<(u64, Call)>> {
+        calls::own_records(&self.ebpf)
+    }
+
+    fn run(&self) -> Result<u64> {
+        Ok(self.numbers.run())
+    }
+
     fn site(&self) -> Result<SiteState> {
         calls::site(&self.ebpf, Clocks::now())
     }
@@ -387,11 +397,11 @@ impl Gateway for Kernel {
     }
 
     fn poll_events(&mut self, sink: &mut dyn FnMut(Event)) {
-        let (attached, clocks) = (&self.attached, Clocks::now());
+        let (attached, clocks, numbers) = (&self.attached, Clocks::now(), &self.numbers);
         let known = [Some(&self.in_force.rules), self.former.as_ref()];
         let rules = |event: &Event| known.into_iter().flatten().find(|rules| rules.decided(event));
         self.answers.give(self.in_force.rules.config.sip.reject, |judged| {
-            let event = events::event(judged, clocks, String::new(), Role::Lan);
+            let event = events::event(judged, clocks, String::new(), Role::Lan, numbers);
             let rules = rules(&event).filter(|_| event.reason == Reason::Order)?;
             policy::decided(&rules.config, &rules.orders, &rules.lists, judged, event.source).order
         });
@@ -399,7 +409,7 @@ impl Gateway for Kernel {
             let interface = attached.iter().find(|attached| attached.index == judged.ifindex);
             let name = interface.map_or_else(|| judged.ifindex.to_string(), |interface| interface.name.clone());
             let side = interface.map_or(Role::Wan, |interface| interface.role);
-            let mut event = events::event(&judged, clocks, name, side);
+            let mut event = events::event(&judged, clocks, name, side, numbers);
             if let Some(rules) = rules(&event) {
                 event.policy = Some(Arc::clone(&rules.hash));
                 event.decided =
@@ -424,12 +434,13 @@ impl Gateway for Kernel {
         selftest::whole(&mut self.proof, &self.in_force.rules.config, &self.in_force.rules.orders)
     }
 
-    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>) -> Result<Explanation> {
+    fn explain(&self, input: &str, caller: &Caller, line: Option<&str>, summed: &Levels) -> Result<Explanation> {
         let InForce { rules, image } = &self.in_force;
         let (cells, channels, known) = (self.cells()?, self.channels()?, self.known()?);
         let known = caller.from.is_some_and(|from| known.iter().any(|(source, _)| *source == from.to_canonical()));
         let (clock, now) = (self.clock(), Timestamp::now());
-        let holding = policy::Holding { line, known: Some(known), cells: &cells, channels: &channels, clock, now };
+        let (cells, channels, summed) = (&cells, &channels, Some(summed));
+        let holding = policy::Holding { line, known: Some(known), cells, channels, summed, clock, now };
         policy::explain(&rules.config, image, &rules.orders, input, caller, &holding)
     }
 

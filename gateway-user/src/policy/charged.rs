@@ -41,11 +41,28 @@ impl Charged {
             cells.extend([cell(Key::All, 0), cell(Key::Country, self.country.into())]);
         }
         for limit in self.limits(config, profile, now) {
-            if !limit.windows.is_empty() || limit.concurrent.is_some() {
+            if !limit.windows.is_empty() || limit.concurrent.is_some() || !limit.tallies.is_empty() {
                 cells.push(self.cell(limit, profile));
             }
-            if !limit.site_windows.is_empty() || limit.site_concurrent.is_some() {
-                cells.push(CellKey { limit: name_hash(limit.name.as_bytes()), kind: Key::Site as u32, value: 0 });
+            if !limit.site_windows.is_empty() || limit.site_concurrent.is_some() || !limit.site_tallies.is_empty() {
+                cells.push(of_site(limit));
+            }
+        }
+        cells
+    }
+
+    /// Those of the cells that the daemon adds up for.
+    pub(crate) fn tallied(&self, config: &Config, profile: &Profile, now: Timestamp) -> Vec<CellKey> {
+        if !matches!(self.who, Who::Lan | Who::Known) {
+            return Vec::new();
+        }
+        let mut cells = Vec::new();
+        for limit in self.limits(config, profile, now) {
+            if !limit.tallies.is_empty() {
+                cells.push(self.cell(limit, profile));
+            }
+            if !limit.site_tallies.is_empty() {
+                cells.push(of_site(limit));
             }
         }
         cells
@@ -91,6 +108,11 @@ impl Charged {
     }
 }
 
+/// The cell of the site beside that of a limit's key.
+fn of_site(limit: &Limit) -> CellKey {
+    CellKey { limit: name_hash(limit.name.as_bytes()), kind: Key::Site as u32, value: 0 }
+}
+
 /// An address as the kernel has it.
 pub(crate) fn addr(address: IpAddr) -> Addr {
     match address.to_canonical() {
@@ -134,7 +156,8 @@ mod tests {
         site_windows = ["20/1h"]
         [limit.source]
         key = "source"
-        windows = ["5/60s"]
+        minutes = "60/1h"
+        over = "warn"
         [limit.network]
         key = "network"
         windows = ["5/60s"]
@@ -208,9 +231,15 @@ mod tests {
         };
         let count = |call: Charged| call.cells(&config, &config.profiles[0], Timestamp::UNIX_EPOCH).len();
         assert_eq!(count(call), 9);
+        let tallied = call.tallied(&config, &config.profiles[0], Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            tallied,
+            [CellKey { limit: name_hash(b"source"), kind: Key::Source as u32, value: 0xffff_c000_0214 }]
+        );
         assert_eq!(count(Charged { who: Who::Known, ..call }), 7, "the floor counts what the site itself calls");
         for who in [Who::Unproved, Who::Trunk] {
             assert_eq!(count(Charged { who, ..call }), 0);
+            assert!(Charged { who, ..call }.tallied(&config, &config.profiles[0], Timestamp::UNIX_EPOCH).is_empty());
         }
         assert_eq!(count(Charged { method: Some(Method::Register), ..call }), 0);
         assert_eq!(count(Charged { method: None, ..call }), 0);

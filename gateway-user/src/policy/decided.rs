@@ -167,8 +167,16 @@ fn used_up(config: &Config, profile: &Profile, judged: &Judged, from: IpAddr) ->
         LimitKey::Source => matches!(limit.key, LimitKey::Source | LimitKey::Line),
         other => limit.key == other,
     };
+    // What only the daemon counts suspends, and refuses for no other reason.
+    let in_kernel = |limit: &Limit| {
+        limit.rate.is_some()
+            || !limit.windows.is_empty()
+            || limit.concurrent.is_some()
+            || !limit.site_windows.is_empty()
+    };
     let counts = |limit: &&Limit| {
         profile.limits.contains(&limit.name)
+            && in_kernel(limit)
             && of_key(limit)
             && limit.class.is_none_or(|class| class == judged.class())
             && limit.method.is_none_or(|method| Some(method) == judged.method())

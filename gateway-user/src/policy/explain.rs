@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{Config, Count, Imported, Limit, LimitKey, Mode, Profile, Role, Scheduled},
-    daemon::{self, ActiveOrder, ExplainStep, Explanation, Held, OrderRule},
+    daemon::{self, ActiveOrder, ExplainStep, Explanation, Held, Levels, OrderRule},
     engine::host::HostEngine,
     numbering, replay,
     what::What,
@@ -47,6 +47,8 @@ pub struct Holding<'a> {
     pub cells: &'a [(CellKey, Ring)],
     /// How many calls are up of what limits on calls at once count.
     pub channels: &'a [(CellKey, u32)],
+    /// What the daemon has added up; `None` for nothing.
+    pub summed: Option<&'a Levels>,
     /// The time, by the clock that cells run on.
     pub clock: u64,
     /// The same by the wall clock.
@@ -56,7 +58,7 @@ pub struct Holding<'a> {
 impl Holding<'_> {
     /// No filter is asked: nothing is counted, and nobody banned.
     pub const fn nothing(now: Timestamp) -> Self {
-        Self { line: None, known: None, cells: &[], channels: &[], clock: UNUSED, now }
+        Self { line: None, known: None, cells: &[], channels: &[], summed: None, clock: UNUSED, now }
     }
 
     /// The ban on a source.
@@ -191,7 +193,15 @@ fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &Holding<'_>
         let found = of.cells.iter().find(|(other, _)| *other == key);
         let ring = found.map_or(&Ring::FRESH, |(_, ring)| ring);
         let up = of.channels.iter().find(|(other, _)| *other == key).map_or(0, |(_, up)| *up);
-        (key.limit == FLOOR_CELL, daemon::cell_level(config, &key, ring, up, of.now, of.clock))
+        let level = daemon::cell_level(
+            config,
+            &key,
+            ring,
+            up,
+            of.summed.and_then(|summed| summed.get(&key)),
+            (of.now, of.clock),
+        );
+        (key.limit == FLOOR_CELL, level)
     };
     keys.map(level).collect()
 }
@@ -305,7 +315,7 @@ impl Call<'_> {
             (_, _, None) if self.holding.known.is_none() => "not looked at: no filter was asked".to_owned(),
             (_, _, None) => "none".to_owned(),
             (_, who, Some((key, ring))) => {
-                let held = daemon::cell_level(self.config, key, ring, 0, self.holding.now, self.holding.clock);
+                let held = daemon::cell_level(self.config, key, ring, 0, None, (self.holding.now, self.holding.clock));
                 let Held { counts, until, resume, .. } = held;
                 let is_its = |limit: &&Limit| u64::from(name_hash(limit.name.as_bytes())) == ring.used;
                 let limit = self.config.limits.iter().find(is_its).map_or_else(

@@ -12,7 +12,7 @@ use gateway_common::{
 
 use super::cells::{Cells, Full};
 use crate::{
-    config::{Config, Count, Limit, LimitKey, Over, Profile, Rate, Role, Trunk, Window},
+    config::{Config, Count, Limit, LimitKey, Over, Profile, Rate, Role, Tallies, Trunk, Window},
     daemon::ActiveOrder,
 };
 
@@ -61,18 +61,22 @@ pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut
     }
 }
 
-/// Limits on calls at once, where the end of a call would never be seen.
+/// Limits on calls at once, or on minutes, where answer and end of a call would never be seen.
 fn one_sided(config: &Config) -> Option<String> {
-    let limit = config.limits.iter().find(|limit| at_once(limit) != 0)?;
+    let follows = |limit: &Limit| match at_once(limit) {
+        0 if limit.tallies.minutes.is_empty() && limit.site_tallies.minutes.is_empty() => None,
+        0 => Some("minutes"),
+        _ => Some("concurrent"),
+    };
+    let (limit, key) = config.limits.iter().find_map(|limit| Some((limit, follows(limit)?)))?;
     let sees = |role| config.interfaces.iter().any(|interface| interface.role == role);
     if config.interfaces.is_empty() || sees(Role::Wan) && sees(Role::Lan) {
         return None;
     }
     let (has, lacks) = if sees(Role::Wan) { ("wan", "lan") } else { ("lan", "wan") };
     Some(format!(
-        "limit.{}: concurrent needs both directions of a call, to see it answered and ended, and every interface has role \
-         {has}: add the one with role = {lacks:?} between the PBX and this machine, or use windows = [\"5/60s\"] in place of \
-         concurrent",
+        "limit.{}: {key} needs both directions of a call, to see it answered and ended, and every interface has role {has}: \
+         add the one with role = {lacks:?} between the PBX and this machine, or use windows = [\"5/60s\"] in place of {key}",
         limit.name
     ))
 }
@@ -100,8 +104,8 @@ pub(super) fn put_limits(cells: &mut Cells, config: &Config, orders: &[ActiveOrd
         let [interval, tolerance] = limit.rate.as_ref().map_or([0; 2], parameters);
         out.extend([name | (kind(limit.key) as u64) << 32 | method << 40 | class << 48 | over << 56]);
         out.extend([interval, tolerance, limit.suspend.or(limit.ban).map_or(0, nanoseconds)]);
-        out.extend(windows(&limit.windows));
-        out.extend(windows(&limit.site_windows));
+        out.extend(in_kernel(&limit.windows, &limit.tallies));
+        out.extend(in_kernel(&limit.site_windows, &limit.site_tallies));
         out.extend([at_once(limit)]);
     }
     for (order, max) in orders.iter().filter_map(|order| Some((order, order.max?))) {
@@ -153,6 +157,16 @@ pub(crate) fn windows(windows: &[Window]) -> [u64; window::WINDOWS] {
     let mut out = [0; window::WINDOWS];
     for (cell, it) in out.iter_mut().zip(windows) {
         *cell = window::Window::new(it.count, nanoseconds(it.per)).0;
+    }
+    out
+}
+
+/// The windows that the kernel keeps of a limit. Where only the daemon counts it is one that no call fills, so that each call asks
+/// for the cell that the daemon suspends.
+fn in_kernel(written: &[Window], tallies: &Tallies) -> [u64; window::WINDOWS] {
+    let mut out = windows(written);
+    if let (true, false, [first, ..]) = (written.is_empty(), tallies.is_empty(), &mut out) {
+        *first = window::Window::new(window::CALLS as u32, 0).0;
     }
     out
 }

@@ -23,7 +23,7 @@ use gateway_user::{
     config::{self, Config},
     daemon::{
         self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation,
-        FromOutside, Gateway, InterfaceState, LinkState, MaskedNumber, Options, Parts, SiteState,
+        FromOutside, Gateway, InterfaceState, Levels, LinkState, MaskedNumber, Options, Parts, SiteState,
     },
     policy::Caller,
 };
@@ -164,6 +164,14 @@ impl Gateway for Fake {
         Ok(self.0.lock().unwrap().records.clone())
     }
 
+    fn own_calls(&self) -> anyhow::Result<Vec<(u64, Call)>> {
+        Ok((1..).zip(self.0.lock().unwrap().records.iter().copied()).collect())
+    }
+
+    fn run(&self) -> anyhow::Result<u64> {
+        Ok(1)
+    }
+
     fn site(&self) -> anyhow::Result<SiteState> {
         Ok(SiteState { known: 3, room: 16, answered: Some(Timestamp::UNIX_EPOCH), armed: true, arms: None })
     }
@@ -229,7 +237,7 @@ impl Gateway for Fake {
         None
     }
 
-    fn explain(&self, input: &str, caller: &Caller, _: Option<&str>) -> anyhow::Result<Explanation> {
+    fn explain(&self, input: &str, caller: &Caller, _: Option<&str>, _: &Levels) -> anyhow::Result<Explanation> {
         Ok(Explanation {
             input: input.into(),
             profile: if caller.from.is_some() { "lobby".into() } else { "default".into() },
@@ -272,6 +280,7 @@ pub(crate) fn event() -> Event {
         class: Class::International,
         country: Some("SL"),
         number: Some(MaskedNumber::e164("23276123456", 3)),
+        callee: 7,
         source: "192.0.2.66".parse().unwrap(),
         interface: "eth0".into(),
         side: config::Role::Wan,

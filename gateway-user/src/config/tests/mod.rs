@@ -245,6 +245,8 @@ fn every_key_is_understood() {
                 site_windows: Vec::new(),
                 concurrent: None,
                 site_concurrent: None,
+                tallies: Tallies::default(),
+                site_tallies: Tallies::default(),
                 suspend: None,
                 over: Over::Warn,
                 ban: None,
@@ -263,6 +265,8 @@ fn every_key_is_understood() {
                 site_windows: Vec::new(),
                 concurrent: None,
                 site_concurrent: None,
+                tallies: Tallies::default(),
+                site_tallies: Tallies::default(),
                 suspend: None,
                 over: Over::Drop,
                 ban: None,
@@ -484,3 +488,26 @@ fn a_limit_asks_in_business_hours_whom_it_reaches() {
         );
     }
 }
+
+#[test]
+fn minutes_and_numbers_are_read_in_one_string_or_a_list() {
+    let text = format!(
+        "{OF_MINUTES}minutes = \"60/1h, 300/1d\"\nsite_minutes = [\"200/1h\"]\ndistinct = \"30/h\"\n\
+         site_distinct = \"100/1h\"\nsame = [\"10/1h\", \"20/1d\"]\nsite_same = \"30/1h\"\nover = \"suspend\"\n"
+    );
+    let (config, warnings) = parse(&text, None, Path::new(".")).unwrap();
+    assert_eq!(warnings, []);
+    let limit = &config.limits[0];
+    let shown = |windows: &[Window]| windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let of = |it: &Tallies| [shown(&it.minutes), shown(&it.distinct), shown(&it.same)];
+    assert_eq!(of(&limit.tallies), ["60/1h 300/1d", "30/1h", "10/1h 20/1d"]);
+    assert_eq!(of(&limit.site_tallies), ["200/1h", "100/1h", "30/1h"]);
+    assert_eq!(limit.tallies.longest(), Duration::from_secs(86_400));
+    assert!(limit.windows.is_empty() && limit.rate.is_none() && limit.suspend.is_some());
+    let shadowed = text.replace("300/1d", "60/30m");
+    let (_, warnings) = parse(&shadowed, None, Path::new(".")).unwrap();
+    assert!(warnings[0].to_string().contains("60/30m never decides: 60/1h is stricter"), "{warnings:?}");
+}
+
+const OF_MINUTES: &str = "[interface.eth0]\nrole = \"wan\"\n[interface.eth1]\nrole = \"lan\"\n[site]\nregion = \"JP\"\n\
+                                  [profile.default]\nlimits = [\"talk\"]\n[limit.talk]\nkey = \"line\"\nclass = \"international\"\n";
