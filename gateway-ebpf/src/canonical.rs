@@ -26,6 +26,15 @@ use crate::{
 /// The answer of [`tg_refused`] where the long way decides.
 pub(crate) const NOT_REFUSED: u64 = 0;
 
+/// In the scratch in place of an [`answer`]: limits in front let the request pass, with the passport in the lower half.
+pub(crate) const PASSED: u64 = 1 << 33;
+
+/// Whether an answer of the short way refuses.
+#[inline(always)]
+pub(crate) const fn refuses(answer: u64) -> bool {
+    answer >> 32 & 1 != 0
+}
+
 /// The country in an [`answer`].
 pub(crate) const COUNTRY: u64 = 0xffff << 16;
 

@@ -128,10 +128,11 @@ fn hand_over(ctx: &XdpContext, side: Side, image: *const Image, short: u64, next
     }
     scratch.told = Told::new(arrival).0;
     scratch.now = now;
-    scratch.short = short;
-    if PROBE.load() != 0 {
-        scratch.generation = generation(image);
+    // What it noted of a request that passes stays.
+    if short != NOT_REFUSED {
+        scratch.short = short;
     }
+    scratch.generation = generation(image);
     next.call(ctx, JUDGE);
 }
 

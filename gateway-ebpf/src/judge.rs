@@ -11,7 +11,7 @@ use gateway_common::{Reason, Verdict, sip::headers, text::WINDOW};
 
 use crate::{
     answer,
-    canonical::NOT_REFUSED,
+    canonical::{NOT_REFUSED, refuses},
     counters::{account, count_reason},
     entry::{OTHER, TO_SIP, copy, image, ports, unjudged},
     env::generation,
@@ -39,9 +39,10 @@ fn action(ctx: &XdpContext) -> u32 {
     let Some(window) = Window::of_this_cpu() else { return XDP_PASS };
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let told = Told(unsafe { (*window.scratch).told });
-    if let Some(image) = image()
-        && let Some(action) = judged(ctx, &window, image, told)
-    {
+    let action = image().and_then(|image| judged(ctx, &window, image, told));
+    // SAFETY: as above. It holds for one packet.
+    unsafe { (*window.scratch).short = NOT_REFUSED };
+    if let Some(action) = action {
         return action;
     }
     count_reason(told.arrival().side, Reason::NotSip, Verdict::Pass);
@@ -72,7 +73,7 @@ fn judged(ctx: &XdpContext, window: &Window, image: *const Image, told: Told) ->
         unsafe { *record = (*window.scratch).judged };
         // SAFETY: as above.
         let same = unsafe { (*window.scratch).generation } == generation(image);
-        if same && short != NOT_REFUSED && short & 0xffff != decided {
+        if same && refuses(short) && short & 0xffff != decided {
             // SAFETY: as above.
             unsafe { (*record).differs = 1 };
         }

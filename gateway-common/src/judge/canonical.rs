@@ -174,7 +174,9 @@ impl<P: Policy> Policy for Packed<'_, P> {
 /// Whether the request line at the cursor is `INVITE sip:`, 1 to 15 letters, `@`: who is called is no number.
 #[inline(always)]
 pub(super) fn names_a_word<F: Frame>(frame: &F, datagram: &Datagram) -> bool {
-    is_invite(frame, datagram) == Some(true) && {
+    // A letter has this bit, a digit or a plus has not.
+    let may_be = frame.u8(SCHEME).is_some_and(|octet| octet & 0x40 != 0);
+    may_be && is_invite(frame, datagram) == Some(true) && {
         let (Some(first), Some(second)) = (frame.u64(SCHEME), frame.u64(SCHEME + 8)) else { return false };
         let (head, tail) = (Run::of_letters(first), Run::of_letters(second));
         if head.is_whole() { tail.ends_in_at(second) } else { head.count() != 0 && head.ends_in_at(first) }

@@ -54,6 +54,12 @@ impl Front {
         Asker(self.0 & 0xffff_ffff)
     }
 
+    /// The asker, whom the limits in front let pass before with this [passport](Asker::passport).
+    #[inline(always)]
+    pub const fn with(self, passport: u64) -> Asker {
+        Asker(self.0 & 0xffff_ffff | passport)
+    }
+
     #[inline(always)]
     const fn profile(self) -> u32 {
         (self.0 >> Self::PROFILE) as u32 & 0x00ff_ffff
@@ -161,6 +167,9 @@ pub fn numberless<F: Frame>(frame: &F, datagram: &Datagram) -> Option<Method> {
         return None;
     }
     let first = frame.u64(0)?;
+    if first == const { octets(b"INVITE sip:", 0) } {
+        return if names_a_word(frame, datagram) { Some(Method::Invite) } else { None };
+    }
     macro_rules! compare {
         ($($line:literal => $method:ident),+) => {
             $(
@@ -176,7 +185,7 @@ pub fn numberless<F: Frame>(frame: &F, datagram: &Datagram) -> Option<Method> {
         b"REGISTER sip:" => Register, b"OPTIONS sip:" => Options, b"SUBSCRIBE sip:" => Subscribe,
         b"MESSAGE sip:" => Message, b"PUBLISH sip:" => Publish
     );
-    if names_a_word(frame, datagram) { Some(Method::Invite) } else { None }
+    None
 }
 
 const fn octets(line: &[u8], at: usize) -> u64 {

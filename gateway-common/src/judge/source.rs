@@ -130,7 +130,19 @@ impl Asker {
         Self(self.0 | Self::ASKED)
     }
 
-    /// 1 if that is so, else 0.
+    /// Whether no limit in front refuses it.
+    #[inline(always)]
+    pub const fn may_pass(self) -> bool {
+        self.0 >> Self::IN_FRONT & 7 == 0
+    }
+
+    /// What the limits in front said that let it pass.
+    #[inline(always)]
+    pub const fn passport(self) -> u64 {
+        self.0 & (Self::ASKED | Self::HEARD)
+    }
+
+    /// 1 if they did, else 0.
     #[inline(always)]
     pub(super) const fn was_let_pass(self) -> u64 {
         self.0 >> 23 & 1
