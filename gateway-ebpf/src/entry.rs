@@ -206,16 +206,18 @@ fn arrived(
     if keep(datagram).is_some() { found } else { OTHER }
 }
 
-/// The short way.
+/// The short way, of which nobody inside is refused.
 #[inline(always)]
 fn short(ctx: &XdpContext, image: *const Image, packet: &mut Packet, datagram: &Datagram, lan: u64) -> u64 {
+    if lan != 0 {
+        return NOT_REFUSED;
+    }
     let numberless = judge::numberless(packet, datagram).map_or(0, |method| method as u32);
     let canonical = if numberless == 0 { Canonical::read(packet, datagram) } else { None };
     if numberless == 0 && canonical.is_none() {
         return NOT_REFUSED;
     }
-    let side = if lan != 0 { Side::Lan } else { Side::Wan };
-    let Some((arrival, now)) = arrival(ctx, side) else { return NOT_REFUSED };
+    let Some((arrival, now)) = arrival(ctx, Side::Wan) else { return NOT_REFUSED };
     if is_hinted(datagram.src) {
         return NOT_REFUSED;
     }
