@@ -39,7 +39,10 @@ fn action(ctx: &XdpContext) -> u32 {
     let Some(window) = Window::of_this_cpu() else { return XDP_PASS };
     // SAFETY: the pointer is the per-CPU scratch of this program run.
     let told = Told(unsafe { (*window.scratch).told });
-    let action = image().and_then(|image| judged(ctx, &window, image, told));
+    let action = match image() {
+        Some(image) => judged(ctx, &window, image, told),
+        None => None,
+    };
     // SAFETY: as above. It holds for one packet.
     unsafe { (*window.scratch).short = NOT_REFUSED };
     if let Some(action) = action {
