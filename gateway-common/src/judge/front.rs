@@ -76,8 +76,8 @@ impl Front {
     }
 }
 
-/// What the limits in front say of a request of `src` at `now`: the asker, who may be [refused in front](Asker::in_front), and is
-/// [heard](Asker::heard) where that matters.
+/// What the limits in front say of a request of `src` at `now`: the asker, who may be refused in front, and is
+/// heard where that matters.
 #[inline(always)]
 pub fn front<E: Env>(env: &mut E, src: Addr, asked: Front, now: u64) -> Asker {
     let mut asker = asked.asker();
@@ -160,7 +160,7 @@ pub(super) const fn starts(method: Method) -> bool {
 const HEAD: u32 = 28;
 
 /// The method of a request at the cursor, as nearly everybody writes it, if no number is to be read: one that starts something and makes
-/// no call, or an INVITE that [names a word](names_a_word).
+/// no call, or an INVITE that names a word.
 #[inline(always)]
 pub fn numberless<F: Frame>(frame: &F, datagram: &Datagram) -> Option<Method> {
     if datagram.tcp || datagram.first_fragment || datagram.len < HEAD {
@@ -216,7 +216,7 @@ pub fn refused_unread<P: Policy>(
     source.asker.in_front().map(|decision| settled(decision, &source, false))
 }
 
-/// The same for an INVITE that [names a word](names_a_word).
+/// The same for an INVITE that names a word.
 #[inline(always)]
 pub fn refused_word<P: Policy>(
     policy: &P,
