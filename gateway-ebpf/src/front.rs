@@ -11,14 +11,14 @@ use gateway_common::{
 use crate::{
     canonical::{NOT_REFUSED, PASSED, answer},
     env::{Bare, with_image},
-    maps::{Image, PROBE, SITE},
+    maps::{Image, MMAPABLE, PROBE, SITE},
     told::Told,
     window::{Window, masked},
 };
 
 /// Sources outside that are heard, each in the place that it names, 2 MB.
 #[btf_map]
-static HEARD: Array<[u64; PLACES as usize], 1> = Array::new();
+static HEARD: Array<[u64; PLACES as usize], 1, MMAPABLE> = Array::new();
 
 const _: () = assert!(PLACES == 262_144, "a place would be masked to another");
 

@@ -8,8 +8,10 @@
 
 use super::gcra;
 
-/// Places: 2 MB.
+/// Places.
 pub const PLACES: u32 = 1 << 18;
+/// Octets of all: 2 MB.
+pub const OCTETS: usize = 8 * PLACES as usize;
 
 const SECOND: u64 = 1_000_000_000;
 /// How soon after a refusal who comes again has come back: less than timer A, more than a burst.

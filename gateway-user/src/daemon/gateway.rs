@@ -14,11 +14,11 @@ use gateway_common::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{mask::MaskedNumber, tally::Levels};
+use super::{cell::Site, mask::MaskedNumber, tally::Levels};
 use crate::{
     config::{Config, Role, Window},
     orders::{Action, Scope},
-    policy::Caller,
+    policy::{Caller, charged::Charged},
     selftest::SelfTest,
     what::What,
     zone,
@@ -349,6 +349,20 @@ pub struct Event {
     pub clock: u64,
     /// What was full or suspended then, where a limit or the floor refused the call.
     pub held: Vec<Held>,
+}
+
+impl Event {
+    /// The call, as far as limits by windows see it.
+    pub(super) fn charged(&self) -> Charged {
+        Charged {
+            who: self.who,
+            source: self.source,
+            line: self.line,
+            country: self.country.map_or(0, Site::number),
+            class: self.class,
+            method: self.method,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use gateway_common::{
 
 use super::{
     Core, Event, Held,
-    cell::{Clocks, Named, Site},
+    cell::{Clocks, Named},
 };
-use crate::policy::{charged::Charged, profile_of};
+use crate::policy::profile_of;
 
 /// Events of one look at the rings whose cells are read; what comes on top is kept without.
 pub(super) const MOST: usize = 4096;
@@ -51,14 +51,7 @@ impl Core {
         over: &mut Vec<(CellKey, u16)>,
     ) -> Vec<Held> {
         let Some(profile) = profile_of(&self.config, Some(event.source)) else { return Vec::new() };
-        let call = Charged {
-            who: event.who,
-            source: event.source,
-            line: event.line,
-            country: event.country.map_or(0, Site::number),
-            class: event.class,
-            method: event.method,
-        };
+        let call = event.charged();
         let mut held = Vec::new();
         for key in call.cells(&self.config, profile, event.time) {
             let named = Named::of(&self.config, &self.in_force, &key);

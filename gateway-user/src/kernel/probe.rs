@@ -16,7 +16,7 @@ use gateway_common::{
     counters::COUNTERS,
     judge::Side,
     judged::{JUDGED, Judged},
-    limit::{channels::CHANNELS, table},
+    limit::{channels::CHANNELS, heard, table},
     site::{HINTS, Site},
 };
 
@@ -136,7 +136,7 @@ impl Probe {
         if !self.ran {
             return Ok(());
         }
-        for (name, octets) in [("LIMITS", table::OCTETS), calls::OTHERS] {
+        for (name, octets) in [("LIMITS", table::OCTETS), ("HEARD", heard::OCTETS), calls::OTHERS] {
             self.zero(name, octets)?;
         }
         for name in [WINDOWS, SHARED, BANS] {

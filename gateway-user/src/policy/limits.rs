@@ -213,9 +213,11 @@ fn is_in_front(limit: &Limit) -> bool {
     limit.rate.is_some() && limit.class.is_none() && limit.over == Over::Drop && limit.count == Count::Requests
 }
 
-/// The numbers of those of them that are not asked before.
+/// The numbers of those of them that are not asked before, or for which the list in front has no room beside the ceiling.
 pub(super) fn behind(config: &Config, profile: &Profile, list: u32) -> u64 {
-    packed(listed(config, profile, list).filter(|(_, limit)| !is_in_front(limit)).map(|(number, _)| number))
+    let asked = in_front(config, profile, list).to_le_bytes();
+    let numbers = listed(config, profile, list).map(|(number, _)| number);
+    packed(numbers.filter(|number| !asked.iter().any(|other| u64::from(*other) == *number)))
 }
 
 /// The numbers of those that are. That of all unproved sources comes first, since a flood needs no other, then the ceiling.

@@ -9,10 +9,7 @@ use gateway_common::{
 };
 use jiff::Timestamp;
 
-use super::super::{
-    Event,
-    cell::{Site, TICK},
-};
+use super::super::{Event, cell::TICK};
 use crate::policy::charged::{Charged, address};
 
 /// Calls between two looks; more are not added up.
@@ -84,14 +81,7 @@ impl Waiting {
             return false;
         }
         self.calls.push(Dialled {
-            call: Charged {
-                who: event.who,
-                source: event.source,
-                line: event.line,
-                country: event.country.map_or(0, Site::number),
-                class: event.class,
-                method: event.method,
-            },
+            call: event.charged(),
             number: event.callee,
             clock: event.clock,
             at: event.time,
