@@ -327,6 +327,21 @@ impl Call {
         now <= self.until && self.state != State::Ended as u8 && self.state != State::Refused as u8
     }
 
+    /// Whether somebody took it. Of a call that is over only the Contact of the answer shows that (RFC 3261 section 12.1.1 wants it
+    /// there).
+    pub const fn was_taken(&self) -> bool {
+        match self.state() {
+            State::Answered => true,
+            State::Ended => self.contacts[1] != 0,
+            State::Invited | State::Ringing | State::Challenged | State::Refused => false,
+        }
+    }
+
+    /// When it ended, nanoseconds; `None` where it has not.
+    pub const fn ended_at(&self) -> Option<u64> {
+        if matches!(self.state(), State::Ended) { Some(self.until.saturating_sub(AFTERWARDS)) } else { None }
+    }
+
     /// Notes a BYE from `src` to `dst`: one of whom was called ends the call, if it has both tags (RFC 3261 section 15.1.2).
     #[inline(always)]
     pub fn hang_up(&mut self, bye: &Dialog, src: Addr, dst: Addr, now: u64) {

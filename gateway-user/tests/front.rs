@@ -240,15 +240,15 @@ fn who_is_known_meets_none_of_them() {
 #[test]
 fn a_limit_for_which_there_is_no_room_in_front_is_read_before_any_is_taken() {
     let names: Vec<String> = (1..=8).map(|number| format!("l{number}")).collect();
-    let mut text = format!(
-        "mode = \"enforce\"\n[interface.eth0]\nrole = \"wan\"\n[site]\nregion = \"JP\"\n[profile.default]\nlimits = {names:?}\n"
-    );
-    for name in &names {
+    let limits = names.iter().map(|name| {
         // The ceiling takes the place of the eighth.
         let rate = if name == "l8" { "rate = \"1/s\"\nburst = 1" } else { "rate = \"1/h\"\nburst = 3" };
-        text += &format!("[limit.{name}]\nkey = \"source\"\nmethod = \"INVITE\"\n{rate}\nover = \"drop\"\n");
-    }
-    let mut host = host(&policy(&text));
+        format!("[limit.{name}]\nkey = \"source\"\nmethod = \"INVITE\"\n{rate}\nover = \"drop\"\n")
+    });
+    let mut host = host(&policy(&format!(
+        "mode = \"enforce\"\n[interface.eth0]\nrole = \"wan\"\n[site]\nregion = \"JP\"\n[profile.default]\nlimits = {names:?}\n{}",
+        limits.collect::<String>()
+    )));
     let mut passed = Vec::new();
     for call in 0..40u64 {
         let now = 100 * SECOND + call * 100 * MS;

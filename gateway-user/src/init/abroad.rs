@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use gateway_common::{
-    Class,
-    call::{AFTERWARDS, Call, State},
-    judged::Who,
-};
+use gateway_common::{Class, call::Call, judged::Who};
 
 use crate::{
     journal::{LENGTHS, highest, most},
@@ -53,7 +49,7 @@ impl Abroad {
 fn at_once(calls: &[&Call]) -> u64 {
     let mut ends: Vec<(u64, i64)> = Vec::with_capacity(calls.len() * 2);
     for call in calls {
-        let end = if call.state() == State::Ended { call.until.saturating_sub(AFTERWARDS) } else { call.until };
+        let end = call.ended_at().unwrap_or(call.until);
         ends.extend([(call.begun, 1), (end.max(call.begun), -1)]);
     }
     ends.sort_unstable();
@@ -67,7 +63,10 @@ fn at_once(calls: &[&Call]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::addr::Addr;
+    use gateway_common::{
+        addr::Addr,
+        call::{AFTERWARDS, State},
+    };
 
     use super::*;
 

@@ -8,11 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use gateway_common::{
-    Class,
-    call::{AFTERWARDS, Call, State},
-    judged::Who,
-};
+use gateway_common::{Class, call::Call, judged::Who};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{super::cell::Site, News, counted, is_abroad};
@@ -85,19 +81,12 @@ impl News {
 fn counts(call: &Call) -> bool {
     let own = call.who == Who::Lan as u8 || call.who == Who::Known as u8;
     let abroad = Class::from_u8(call.class).is_some_and(is_abroad);
-    // Of a call that is over only the Contact of its answer shows that it had one (RFC 3261 section 12.1.1 wants it there).
-    let answered = match call.state() {
-        State::Answered => true,
-        State::Ended => call.contacts[1] != 0,
-        State::Invited | State::Ringing | State::Challenged | State::Refused => false,
-    };
-    own && abroad && answered && !call.registers()
+    own && abroad && call.was_taken() && !call.registers()
 }
 
 /// How long it was, or is by now.
 fn length(call: &Call, clock: u64) -> u64 {
-    let end = if call.state() == State::Ended { call.until.saturating_sub(AFTERWARDS) } else { clock };
-    end.saturating_sub(call.begun)
+    call.ended_at().unwrap_or(clock).saturating_sub(call.begun)
 }
 
 fn alike(calls: &[&Call], clock: u64) -> Option<Alike> {
@@ -169,7 +158,11 @@ fn told(alike: Alike, calls: &[&Call], line: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::{Reason, addr::Addr};
+    use gateway_common::{
+        Reason,
+        addr::Addr,
+        call::{AFTERWARDS, State},
+    };
     use jiff::ToSpan as _;
 
     use super::{

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use gateway_common::{
-    call::{AFTERWARDS, ANSWERED, Call, State},
+    call::{ANSWERED, Call, State},
     judged::Who,
     limit::CellKey,
 };
@@ -59,7 +59,7 @@ impl Calls {
             let (since, until) = match call.state() {
                 // A record that nothing has touched for so long is none of a call that is up.
                 State::Answered => (call.until.saturating_sub(ANSWERED).max(call.begun), call.until),
-                State::Ended => (call.begun.max(last), call.until.saturating_sub(AFTERWARDS)),
+                State::Ended => (call.begun.max(last), call.ended_at().unwrap_or(call.until)),
                 State::Invited | State::Ringing | State::Challenged | State::Refused => continue,
             };
             if until >= now {
@@ -68,12 +68,10 @@ impl Calls {
                 }
                 continue;
             }
-            // Who was called names a Contact in the answer that takes a call, and in no other.
-            let answered = call.state() == State::Answered || call.contacts[1] != 0;
             if is_up {
                 let cells = self.up.remove(id).map(|up| up.cells).unwrap_or_default();
                 steps.push(Step::Ended { id: *id, cells, until });
-            } else if answered && until >= last {
+            } else if call.was_taken() && until >= last {
                 steps.push(Step::Whole { call: *call, since: since.min(until), until });
             }
         }
@@ -104,7 +102,7 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::Reason;
+    use gateway_common::{Reason, call::AFTERWARDS};
 
     use super::*;
 

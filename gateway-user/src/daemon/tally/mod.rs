@@ -73,12 +73,12 @@ impl Sum {
 
     fn forget(&mut self, time: u64) {
         self.time.forget(time);
-        self.distinct.forget(time);
-        self.same.forget(time);
+        self.distinct.0.forget(time);
+        self.same.0.forget(time);
     }
 
     fn len(&self) -> usize {
-        self.time.len() + self.distinct.len() + self.same.len()
+        self.time.len() + self.distinct.0.len() + self.same.0.len()
     }
 }
 
@@ -253,8 +253,8 @@ impl Tally {
     pub(super) fn forget(&mut self, key: &CellKey, now: u64) {
         let Some(sum) = self.sums.get_mut(key) else { return };
         sum.time.begin_anew(now);
-        sum.distinct.clear();
-        sum.same.clear();
+        sum.distinct.0.clear();
+        sum.same.0.clear();
         sum.over = None;
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use gateway_common::{
     Method, Reason, Verdict,
-    call::{AFTERWARDS, Call, REDIAL, State},
+    call::{Call, REDIAL},
     judged::Who,
 };
 use jiff::Timestamp;
@@ -51,9 +51,7 @@ struct Record {
 
 impl Record {
     fn of(id: u64, call: &Call) -> Self {
-        // Who was called names a Contact in the answer that takes a call, and in no other.
-        let fails = call.state() == State::Ended && call.contacts[1] == 0;
-        let failed = fails.then(|| call.until.saturating_sub(AFTERWARDS));
+        let failed = call.ended_at().filter(|_| !call.was_taken());
         Self { id, begun: call.begun, dialled: call.admitted, failed }
     }
 }
@@ -145,7 +143,10 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::addr::Addr;
+    use gateway_common::{
+        addr::Addr,
+        call::{AFTERWARDS, State},
+    };
 
     use super::*;
 

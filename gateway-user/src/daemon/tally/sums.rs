@@ -108,27 +108,24 @@ impl Time {
     }
 }
 
-/// Different numbers, by their digests: each with the last call to it, in the order of those.
-///
-/// More than the greatest limit and one need not be known, so the one that was called longest ago goes first.
+/// Digests of numbers, each with the time of a call to it, in the order of those.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Distinct(Vec<(u64, u64)>);
+pub(super) struct Numbers(Vec<(u64, u64)>);
 
-impl Distinct {
-    /// A number was called then.
-    pub(super) fn call(&mut self, number: u64, time: u64) {
-        let before = self.0.iter().position(|(other, _)| *other == number);
-        let time = before.map_or(time, |at| self.0.remove(at).1.max(time));
+impl Numbers {
+    /// Adds one; beyond `most` the oldest goes.
+    fn add(&mut self, number: u64, time: u64, most: usize) {
         let place = self.0.partition_point(|(_, other)| *other <= time);
         self.0.insert(place, (number, time));
-        if self.0.len() > MOST_NUMBERS as usize + 1 {
+        if self.0.len() > most {
             self.0.remove(0);
         }
     }
 
-    /// How many were called within the last `stretch` before `now`, up to one more than the greatest limit.
-    pub(super) fn within(&self, stretch: u64, now: u64) -> u64 {
-        (self.0.len() - self.0.partition_point(|(_, time)| now.saturating_sub(*time) >= stretch)) as u64
+    /// Those within the last `stretch` before `now`.
+    fn within(&self, stretch: u64, now: u64) -> &[(u64, u64)] {
+        let from = self.0.partition_point(|(_, time)| now.saturating_sub(*time) >= stretch);
+        self.0.get(from..).unwrap_or_default()
     }
 
     pub(super) fn forget(&mut self, time: u64) {
@@ -144,40 +141,44 @@ impl Distinct {
     }
 }
 
-/// The last calls, each with the digest of its number.
+/// Different numbers, each with the last call to it.
+///
+/// More than the greatest limit and one need not be known, so the one that was called longest ago goes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Same(Vec<(u64, u64)>);
+pub(super) struct Distinct(pub(super) Numbers);
+
+impl Distinct {
+    /// A number was called then.
+    pub(super) fn call(&mut self, number: u64, time: u64) {
+        let numbers = &mut self.0.0;
+        let before = numbers.iter().position(|(other, _)| *other == number);
+        let time = before.map_or(time, |at| numbers.remove(at).1.max(time));
+        self.0.add(number, time, MOST_NUMBERS as usize + 1);
+    }
+
+    /// How many were called within the last `stretch` before `now`, up to one more than the greatest limit.
+    pub(super) fn within(&self, stretch: u64, now: u64) -> u64 {
+        self.0.within(stretch, now).len() as u64
+    }
+}
+
+/// The last calls, each with its number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Same(pub(super) Numbers);
 
 impl Same {
     /// A number was called then.
     pub(super) fn call(&mut self, number: u64, time: u64) {
-        let place = self.0.partition_point(|(_, other)| *other <= time);
-        self.0.insert(place, (number, time));
-        if self.0.len() > NUMBERS {
-            self.0.remove(0);
-        }
+        self.0.add(number, time, NUMBERS);
     }
 
     /// How often the number was called that was called most within the last `stretch` before `now`.
     pub(super) fn within(&self, stretch: u64, now: u64) -> u64 {
-        let from = self.0.partition_point(|(_, time)| now.saturating_sub(*time) >= stretch);
         let mut often: HashMap<u64, u64> = HashMap::new();
-        for (number, _) in self.0.iter().skip(from) {
+        for (number, _) in self.0.within(stretch, now) {
             *often.entry(*number).or_default() += 1;
         }
         often.into_values().max().unwrap_or(0)
-    }
-
-    pub(super) fn forget(&mut self, time: u64) {
-        self.0.drain(..self.0.partition_point(|(_, other)| *other <= time));
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.0.len()
     }
 }
 
@@ -290,10 +291,10 @@ mod tests {
                     let often = |number: &u64| young.iter().filter(|it| *it == number).count() as u64;
                     assert_eq!(same.within(stretch, now), numbers.iter().map(often).max().unwrap_or(0));
                 }
-                distinct.forget(now - HOUR);
-                same.forget(now - HOUR);
+                distinct.0.forget(now - HOUR);
+                same.0.forget(now - HOUR);
             }
-            assert!(distinct.len() <= 50 && same.len() < 400);
+            assert!(distinct.0.len() <= 50 && same.0.len() < 400);
         }
     }
 
@@ -305,7 +306,7 @@ mod tests {
             same.call(number % 2, number);
         }
         assert_eq!(distinct.within(HOUR, 10_000), u64::from(MOST_NUMBERS) + 1);
-        assert_eq!((distinct.len(), same.len()), (MOST_NUMBERS as usize + 1, NUMBERS));
+        assert_eq!((distinct.0.len(), same.0.len()), (MOST_NUMBERS as usize + 1, NUMBERS));
         assert!(same.within(HOUR, 10_000) > u64::from(MOST_NUMBERS));
     }
 
