@@ -12,9 +12,12 @@ pub type Digest = u64;
 const SECOND: u64 = 1_000_000_000;
 /// A call that rings, and nobody takes: timer C of a proxy (RFC 3261 section 16.6).
 pub const UNANSWERED: u64 = 180 * SECOND;
-/// A call of which nothing more is seen: longer than session timers run (RFC 4028 section 4 has 30 minutes), so that one
-/// whose BYE was lost ages out.
+/// A call of which nothing more is seen, and that has no session timer: so long, that one whose BYE was lost ages out.
 pub const ANSWERED: u64 = 4 * 3600 * SECOND;
+/// The longest session that is believed, seconds: that of a call without a timer.
+const LONGEST_SESSION: u32 = ((ANSWERED - AFTERWARDS) / SECOND) as u32;
+/// The shortest one that there is, seconds (RFC 4028 section 4).
+const SHORTEST_SESSION: u32 = 90;
 /// What ended, or was refused, is sent again so long, and an INVITE that nobody answers at all: 64 times T1 (RFC 3261 section
 /// 17.1.1.2, timer B).
 pub const AFTERWARDS: u64 = 32 * SECOND;
@@ -122,6 +125,12 @@ pub struct Call {
     pub flags: u8,
     /// The reason for which a limit refused it, as its number.
     pub reason: u8,
+    /// How long its session lasts unless it is refreshed, seconds (RFC 4028); 0 where nobody said so.
+    pub session: u32,
+    /// The port that its first request was sent to.
+    pub port: u16,
+    /// Not 0 where that came over TCP.
+    pub tcp: u16,
 }
 
 /// Places of the table of calls of sources that nobody knows. Each call has one, and two that have the same push each other out.
@@ -134,7 +143,7 @@ pub const fn place(id: Digest) -> u32 {
 }
 
 /// Octets of a [`Call`].
-pub const CALL: usize = 112;
+pub const CALL: usize = 120;
 
 const _: () = assert!(size_of::<Call>() == CALL, "Call has padding that nobody named");
 
@@ -161,6 +170,7 @@ impl Call {
         };
         let tail = word(13).to_ne_bytes();
         let [first, second, class, who, state, repeats, flags, reason] = tail;
+        let [a, b, c, d, port, port_too, tcp, tcp_too] = word(14).to_ne_bytes();
         Self {
             caller: Addr { hi: word(0), lo: word(1) },
             callee: Addr { hi: word(2), lo: word(3) },
@@ -179,6 +189,9 @@ impl Call {
             repeats,
             flags,
             reason,
+            session: u32::from_ne_bytes([a, b, c, d]),
+            port: u16::from_ne_bytes([port, port_too]),
+            tcp: u16::from_ne_bytes([tcp, tcp_too]),
         }
     }
 
@@ -279,6 +292,9 @@ impl Call {
             }
             return false;
         }
+        if status / 100 == 2 && self.state == State::Answered as u8 {
+            self.refresh(answer, src, dst, now);
+        }
         let asks = answer.method == Method::Invite as u32 || answer.method == Method::Register as u32;
         if !asks || !to_caller || answer.from_tag != self.from_tag || self.state == State::Refused as u8 {
             return false;
@@ -317,8 +333,43 @@ impl Call {
         self.to_tag = answer.to_tag;
         self.callee = src;
         self.contacts[1] = answer.contact;
-        self.until = now + ANSWERED;
+        self.lasts(answer.session, now);
         self.flags & CREDENTIALS != 0
+    }
+
+    /// Notes an answer that refreshes the session: to a re-INVITE or UPDATE of either side (RFC 4028 section 7.4). How long it
+    /// lasts says whom the call was made to; the caller may only make it longer, or he could end it in Tollgate's eyes.
+    #[inline(always)]
+    fn refresh(&mut self, answer: &Dialog, src: Addr, dst: Addr, now: u64) {
+        if answer.method != Method::Invite as u32 && answer.method != Method::Update as u32 || self.to_tag == 0 {
+            return;
+        }
+        let said = answer.session;
+        let of_callee = src.is(self.callee) && dst.is(self.caller);
+        if of_callee && answer.from_tag == self.from_tag && answer.to_tag == self.to_tag {
+            self.lasts(said, now);
+        }
+        let of_caller = src.is(self.caller) && dst.is(self.callee);
+        if of_caller && answer.from_tag == self.to_tag && answer.to_tag == self.from_tag {
+            self.lasts(if session(said) > session(self.session) { said } else { self.session }, now);
+        }
+    }
+
+    /// The session begins anew.
+    #[inline(always)]
+    const fn lasts(&mut self, session: u32, now: u64) {
+        self.session = session;
+        self.until = now + self.hold();
+    }
+
+    /// How long it is up behind the last answer that refreshed its session, nanoseconds.
+    const fn hold(&self) -> u64 {
+        session(self.session) as u64 * SECOND + AFTERWARDS
+    }
+
+    /// When its session was last refreshed, or it was answered, nanoseconds; `None` where it is not up.
+    pub const fn refreshed_at(&self) -> Option<u64> {
+        if matches!(self.state(), State::Answered) { Some(self.until.saturating_sub(self.hold())) } else { None }
     }
 
     /// Whether it is up at `now`, or about to be.
@@ -383,6 +434,18 @@ impl Call {
     fn end(&mut self, now: u64) {
         self.state = State::Ended as u8;
         self.until = now + AFTERWARDS;
+    }
+}
+
+/// How long a session lasts of which an answer says so many seconds, or nothing (0).
+#[inline(always)]
+const fn session(said: u32) -> u32 {
+    if said == 0 || said > LONGEST_SESSION {
+        LONGEST_SESSION
+    } else if said < SHORTEST_SESSION {
+        SHORTEST_SESSION
+    } else {
+        said
     }
 }
 

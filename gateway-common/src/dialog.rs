@@ -5,7 +5,7 @@ use crate::{
     env::Env,
     judged::Who,
     sip::{
-        headers::{self, CALL_ID, CONTACT, CREDENTIALS, CSEQ, FROM, TO},
+        headers::{self, CALL_ID, CONTACT, CREDENTIALS, CSEQ, FROM, NO_NUMBER, SESSION_EXPIRES, TO},
         parameter::{self, TAG, USERNAME, WORD},
     },
 };
@@ -33,8 +33,8 @@ pub struct Dialog {
     pub credentials: u32,
     /// The status of an answer that was read; 0 for everything else.
     pub status: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What the Session-Expires of an answer says, seconds; 0 where none was read.
+    pub session: u32,
 }
 
 /// Reads the dialog of a request whose URI is at `at`, of a source `who`.
@@ -54,6 +54,7 @@ pub fn request<E: Env>(env: &mut E, at: u32, who: u8) {
     }
     env.dialog().line = line;
     env.dialog().method = 0;
+    env.dialog().session = 0;
     env.judged().line = line;
 }
 
@@ -69,6 +70,9 @@ pub fn answer<E: Env>(env: &mut E, at: u32) {
     let cseq = *env.found(CSEQ);
     let method = parameter::answered(env, cseq);
     env.dialog().method = method;
+    let value = *env.found(SESSION_EXPIRES);
+    let session = env.decimal(value);
+    env.dialog().session = if session == NO_NUMBER { 0 } else { session as u32 };
 }
 
 #[inline(always)]

@@ -201,8 +201,8 @@ pub trait Env: Text + Policy {
     /// The call with this Call-ID, if it is known: of sources that the site vouches for first.
     fn call(&mut self, id: Digest) -> Option<&mut Call>;
 
-    /// A record to fill in and to [keep](Self::keep_call).
-    fn fresh_call(&mut self) -> &mut Call;
+    /// A record to fill in and to [keep](Self::keep_call), and the dialog at hand.
+    fn fresh_call(&mut self) -> (&mut Call, &Dialog);
 
     /// Keeps that record under a Call-ID, in the table of sources that the site vouches for (`own`) or in the other.
     fn keep_call(&mut self, own: bool, id: Digest);

@@ -117,6 +117,12 @@ pub trait Text: Steps {
         headers::header(self, line);
     }
 
+    /// The decimal number that a header's value begins with; see [`headers::decimal`].
+    #[inline(always)]
+    fn decimal(&mut self, value: u32) -> u64 {
+        headers::decimal(self, value)
+    }
+
     /// Finds method and Request-URI of the message at `at`; see [`scan::first_line`].
     #[inline(always)]
     fn first_line(&mut self, at: u32) -> StartLine {

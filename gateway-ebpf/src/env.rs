@@ -157,6 +157,11 @@ impl Text for Kernel {
     }
 
     #[inline(always)]
+    fn decimal(&mut self, value: u32) -> u64 {
+        self.window.decimal(value)
+    }
+
+    #[inline(always)]
     fn digest(&mut self, machine: u32, at: u32, start: u64, seed: u64) -> u64 {
         self.window.digest(machine, at, start, seed)
     }
@@ -391,9 +396,9 @@ impl Env for Kernel {
     }
 
     #[inline(always)]
-    fn fresh_call(&mut self) -> &mut Call {
-        // SAFETY: as in `judged`.
-        unsafe { &mut (*self.window.scratch).call }
+    fn fresh_call(&mut self) -> (&mut Call, &Dialog) {
+        // SAFETY: as in `judged`; they are two parts of it.
+        unsafe { (&mut (*self.window.scratch).call, &(*self.window.scratch).dialog) }
     }
 
     #[inline(always)]

@@ -244,6 +244,11 @@ impl Text for Window {
     }
 
     #[inline(always)]
+    fn decimal(&mut self, value: u32) -> u64 {
+        tg_decimal(value)
+    }
+
+    #[inline(always)]
     fn digest(&mut self, machine: u32, at: u32, start: u64, seed: u64) -> u64 {
         tg_digest(machine, at, start, seed)
     }
@@ -286,6 +291,16 @@ pub(crate) extern "C" fn tg_span(at: u32, end: u32, seed: u64) -> u64 {
     match Window::of_this_cpu() {
         Some(window) => parameter::span(&window, at, end, seed),
         None => 0,
+    }
+}
+
+/// The number that a header's value begins with.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_decimal(value: u32) -> u64 {
+    match Window::of_this_cpu() {
+        Some(mut window) => headers::decimal(&mut window, value),
+        None => headers::NO_NUMBER,
     }
 }
 

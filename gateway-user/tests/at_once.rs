@@ -155,6 +155,27 @@ fn a_call_that_nobody_answers_gives_its_channel_back() {
 }
 
 #[test]
+fn a_call_whose_bye_was_lost_gives_its_channel_back_with_its_session() {
+    let mut site = Site::limited();
+    let session = "Session-Expires: 1800;refresher=uac\r\nContent-Length";
+    let answer = |call, tags| text(call, "203", "SIP/2.0 200 OK", ABROAD, "INVITE", tags);
+    for call in 1..=3 {
+        assert_eq!(site.calls(call), PASSES);
+        site.says(TRUNK, PHONE, &answer(call, ["f", "b"]).replace("Content-Length", session));
+    }
+    site.now += 900 * SECOND;
+    let refresh = answer(1, ["f", "b"]).replace("INVITE", "UPDATE").replace("Content-Length", session);
+    site.says(TRUNK, PHONE, &refresh);
+    // Who called would have his own sessions end, and go on.
+    let short = session.replace("1800", "90");
+    site.says(PHONE, TRUNK, &answer(1, ["b", "f"]).replace("Content-Length", &short));
+    site.now += 800 * SECOND;
+    assert_eq!(site.calls(4), REFUSED, "all three are up");
+    site.now += 200 * SECOND;
+    assert_eq!((site.calls(5), site.calls(6), site.calls(7)), (PASSES, PASSES, REFUSED), "one was refreshed");
+}
+
+#[test]
 fn whoever_names_another_line_each_time_meets_the_bound_of_the_site() {
     let mut site = Site::limited();
     for (call, line) in (1..).zip(["201", "202", "203", "204", "205"]) {

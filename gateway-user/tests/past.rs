@@ -222,10 +222,11 @@ fn the_exposure_names_hosts_and_who_registered() {
     let daemon = Daemon::start();
     let found = &daemon.json(&["report", "--exposure", "--json"])[0];
     assert_eq!(found["hosts"][0]["host"], "192.0.2.1");
+    assert_eq!(found["hosts"][0]["ports"], serde_json::json!([{"transport": "udp", "port": 5060}]));
     assert_eq!(found["registered"][0]["account"], "#00000000000000ff");
     assert_eq!(found["registered"][0]["known_until"], Value::Null);
     let text = stdout(&daemon.tollgate(&["report", "--exposure"]));
-    for needle in ["192.0.2.1", "198.51.100.7", "not known: no credentials that held", "on which of them"] {
+    for needle in ["192.0.2.1", "198.51.100.7", "not known: no credentials that held", "5060/udp"] {
         assert!(text.contains(needle), "{needle}: {text}");
     }
     for also in [&["--export", "incidents"][..], &["--since", "3d"]] {

@@ -156,6 +156,7 @@ fn who_registers_from_outside_is_told_and_known_again_behind_a_new_filter() {
     let found = exposure();
     let (host, row) = (&found["hosts"][0], &found["registered"][0]);
     assert_eq!((&host["host"], &host["registrations"]), (&Network::PBX.to_string().into(), &1.into()), "{found}");
+    assert_eq!(host["ports"], serde_json::json!([{"transport": "udp", "port": SIP_PORT}]), "{found}");
     assert_eq!(row["source"], Network::CALLER.to_string());
     assert!(row["known_until"].is_string() && row["account"].as_str().unwrap().starts_with('#'), "{found}");
 

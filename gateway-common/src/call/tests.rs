@@ -15,7 +15,7 @@ const INVITE: Dialog = Dialog {
     method: 1,
     credentials: 0,
     status: 0,
-    reserved: 0,
+    session: 0,
 };
 const HOLD: Dialog = Dialog { to_tag: 2, user: 12, ..INVITE };
 
@@ -174,6 +174,51 @@ fn a_call_rings_is_answered_and_ends() {
     assert_eq!(call.state(), State::Ended);
     assert!(!call.is_up(NOW));
     assert_eq!(call.again(&INVITE, CALLER, CALLEE, NOW + SECOND), Again::New, "what ended begins anew");
+}
+
+#[test]
+fn a_call_whose_bye_was_lost_ends_with_its_session() {
+    let takes = |seconds| {
+        let mut call = invited();
+        call.answer(&Dialog { session: seconds, ..answer(Method::Invite, 2) }, 200, CALLEE, CALLER, NOW);
+        assert_eq!((call.state(), call.refreshed_at()), (State::Answered, Some(NOW)), "{seconds}");
+        call.until - NOW
+    };
+    assert_eq!(takes(0), ANSWERED, "it has no timer");
+    assert_eq!(takes(1800), 1800 * SECOND + AFTERWARDS);
+    assert_eq!(takes(1), 90 * SECOND + AFTERWARDS, "there is none so short");
+    assert_eq!(takes(9_999_999), ANSWERED);
+}
+
+#[test]
+fn either_side_refreshes_the_session_and_only_whom_was_called_makes_it_shorter() {
+    let later = NOW + 600 * SECOND;
+    let of_callee = |method, session| Dialog { session, ..answer(method, 2) };
+    let of_caller = |method, session| Dialog { from_tag: 2, session, ..answer(method, 1) };
+    let mut first = invited();
+    first.answer(&of_callee(Method::Invite, 1800), 200, CALLEE, CALLER, NOW);
+    let after = |said: &Dialog, src, dst| {
+        let mut call = first;
+        call.answer(said, 200, src, dst, later);
+        assert_eq!(call.state(), State::Answered, "{said:?}");
+        (call.until > later).then(|| (call.until - later - AFTERWARDS) / SECOND)
+    };
+    for method in [Method::Invite, Method::Update] {
+        assert_eq!(after(&of_callee(method, 600), CALLEE, CALLER), Some(600));
+        assert_eq!(after(&of_callee(method, 0), CALLEE, CALLER), Some(14_368), "no timer any more");
+        assert_eq!(after(&of_caller(method, 1800), CALLER, CALLEE), Some(1800));
+        assert_eq!(after(&of_caller(method, 90), CALLER, CALLEE), Some(1800), "not by the caller");
+        assert_eq!(after(&of_caller(method, 3600), CALLER, CALLEE), Some(3600));
+    }
+    let unchanged = Some(1800 - 600);
+    assert_eq!(after(&of_callee(Method::Update, 90), OTHER, CALLER), unchanged, "somebody else");
+    assert_eq!(after(&Dialog { to_tag: 3, ..of_callee(Method::Update, 90) }, CALLEE, CALLER), unchanged);
+    assert_eq!(after(&of_callee(Method::Options, 90), CALLEE, CALLER), unchanged);
+
+    let mut early = invited();
+    early.answer(&answer(Method::Invite, 2), 183, CALLEE, CALLER, NOW);
+    early.answer(&of_callee(Method::Update, 90), 200, CALLEE, CALLER, NOW);
+    assert_eq!((early.state(), early.until), (State::Ringing, NOW + UNANSWERED), "an UPDATE takes no call (RFC 3311)");
 }
 
 #[test]

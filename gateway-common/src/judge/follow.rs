@@ -168,20 +168,20 @@ fn request<E: Env>(env: &mut E, datagram: &Datagram, from: u32, registers: bool)
 #[inline(always)]
 fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State) {
     let now = env.now();
-    let dialog = *env.dialog();
+    let (id, from_tag, user) = (env.dialog().call_id, env.dialog().from_tag, env.dialog().user);
     let record = env.judged();
     let (country, class, who, reason) = (record.country, record.class, record.who, record.reason);
     // What a limit has dropped stays dropped, also while monitor mode lets the same call through.
     if !matches!(state, State::Refused)
-        && let Some(call) = env.call(dialog.call_id)
+        && let Some(call) = env.call(id)
         && call.state == State::Refused as u8
         && now <= call.until
-        && call.from_tag == dialog.from_tag
-        && call.admitted == dialog.user
+        && call.from_tag == from_tag
+        && call.admitted == user
     {
         return;
     }
-    let call = env.fresh_call();
+    let (call, dialog) = env.fresh_call();
     *call = Call::default();
     call.caller = datagram.src;
     call.callee = datagram.dst;
@@ -197,9 +197,11 @@ fn begin<E: Env>(env: &mut E, datagram: &Datagram, state: State) {
     call.class = class;
     call.who = who;
     call.state = state as u8;
-    call.flags = Call::flags(&dialog);
+    call.flags = Call::flags(dialog);
     call.reason = reason;
-    env.keep_call(who != Who::Unproved as u8, dialog.call_id);
+    call.port = datagram.dport;
+    call.tcp = datagram.tcp as u16;
+    env.keep_call(who != Who::Unproved as u8, id);
 }
 
 /// Whom the site answers is [heard](crate::limit::heard) until it could have answered a challenge, or as long as its call
@@ -247,9 +249,9 @@ fn answer<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32)
     let Some(call) = env.call(answer.call_id) else { return };
     let vouched = call.who == Who::Lan as u8 || call.who == Who::Known as u8;
     let failed = vouched && call.fails(&answer, status, datagram.dst);
-    let attempt = redial(call.caller, call.line, call.admitted);
+    let attempt = if failed { redial(call.caller, call.line, call.admitted) } else { 0 };
     let proved = call.answer(&answer, status, datagram.src, datagram.dst, now);
-    if failed {
+    if attempt != 0 {
         env.note_failed(attempt, now);
     }
     if proved && of_site {

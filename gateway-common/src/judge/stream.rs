@@ -14,10 +14,7 @@ use crate::{
     env::Env,
     judged::Who,
     policy::image::{Ruling, TCP_DENY},
-    sip::{
-        headers::{self, BODY, CONTENT_LENGTH, TWICE, is_complete},
-        scan::{self, BLANKS},
-    },
+    sip::headers::{self, BODY, CONTENT_LENGTH, NO_NUMBER, TWICE, is_complete},
     wire::Datagram,
 };
 
@@ -102,8 +99,10 @@ fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
     let mut length = 0;
     let value = *env.found(CONTENT_LENGTH);
     if value != 0 {
-        let digits = scan::first_octet(env.scan(BLANKS, value, len, 0));
-        length = number(env, digits);
+        let number = env.decimal(value);
+        // What else stands there servers read in different ways.
+        let ends = matches!((number >> 32) as u8, b' ' | b'\t' | b'\r' | b'\n') && number != NO_NUMBER;
+        length = if ends { number as u32 } else { UNFRAMED };
     }
     let body = *env.found(BODY);
     let unframed = *env.found(TWICE) != 0 || length == UNFRAMED;
@@ -117,25 +116,4 @@ fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
 pub(super) fn is_framed<E: Env>(env: &mut E, at: u32) -> bool {
     headers::walk(env, at);
     is_complete(env) && *env.found(CONTENT_LENGTH) != 0
-}
-
-/// Digits of a Content-Length that are read: more than a segment has room for.
-const LENGTH_DIGITS: u32 = 7;
-
-/// The decimal number at `at`; [`UNFRAMED`] where something else stands there, which servers read in different ways.
-#[inline(always)]
-fn number<E: Env>(env: &E, at: u32) -> u32 {
-    let mut number = 0u64;
-    let mut i = 0u32;
-    while i <= LENGTH_DIGITS {
-        let octet = env.octet(at + i).unwrap_or(b'\n');
-        let digit = octet.wrapping_sub(b'0');
-        if digit > 9 {
-            let ends = matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
-            return if i != 0 && ends { number as u32 } else { UNFRAMED };
-        }
-        number = env.opaque(number * 10 + digit as u64);
-        i = env.rolled(i + 1);
-    }
-    UNFRAMED
 }

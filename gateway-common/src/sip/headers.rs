@@ -4,7 +4,7 @@
 
 use crate::{
     sip::{
-        scan::{self, COLON},
+        scan::{self, BLANKS, COLON},
         words::{equal, first},
     },
     text::{Text, WINDOW},
@@ -51,8 +51,10 @@ pub const COMPLETE: u32 = 12;
 const WALKED: u32 = 13;
 /// The first WWW-Authenticate or Proxy-Authenticate.
 pub const CHALLENGE: u32 = 14;
-/// No header that is looked for.
-const NONE: u32 = 15;
+/// The first Session-Expires (RFC 4028 section 4).
+pub const SESSION_EXPIRES: u32 = 15;
+/// No header that is looked for, and no place.
+const NONE: u32 = PLACES as u32;
 
 /// What a walk looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,8 +173,10 @@ const LETTERS: u64 = letter(b'a')
     | letter(b'm')
     | letter(b'p')
     | letter(b'r')
+    | letter(b's')
     | letter(b't')
-    | letter(b'w');
+    | letter(b'w')
+    | letter(b'x');
 
 const fn letter(letter: u8) -> u64 {
     1 << (letter & 31)
@@ -228,6 +232,34 @@ const fn mask(octets: u32) -> u64 {
     if octets >= 8 { u64::MAX } else { (1 << (8 * octets)) - 1 }
 }
 
+/// Digits of a number that are read: more than a segment has octets, or a day seconds.
+const DIGITS: u32 = 7;
+
+/// No [`decimal`] number.
+pub const NO_NUMBER: u64 = u64::MAX;
+
+/// The decimal number that the value at `value` begins with, in the low half, and in the high one the octet behind it;
+/// [`NO_NUMBER`] where none stands there, or one of more than seven digits.
+#[inline(always)]
+pub fn decimal<T: Text + ?Sized>(text: &mut T, value: u32) -> u64 {
+    if value == 0 {
+        return NO_NUMBER;
+    }
+    let at = scan::first_octet(text.scan(BLANKS, value, text.len(), 0));
+    let mut number = 0u64;
+    let mut i = 0u32;
+    while i <= DIGITS {
+        let octet = text.octet(at + i).unwrap_or(b'\n');
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return if i != 0 { number | (octet as u64) << 32 } else { NO_NUMBER };
+        }
+        number = text.opaque(number * 10 + digit as u64);
+        i = text.rolled(i + 1);
+    }
+    NO_NUMBER
+}
+
 /// Which header a line begins with, and the length of its name; RFC 3261 section 7.3.3 has the compact forms, which are
 /// followed by the colon or a blank.
 #[inline(always)]
@@ -247,6 +279,10 @@ fn name<T: Text + ?Sized>(text: &T, line: u32) -> (u32, u32) {
         b'r' if w & mask(5) == lower(b"route") => (ROUTE, 5),
         b'r' if w == lower(b"refer-to") => (REFER_TO, 8),
         b'r' => (REFER_TO, 1),
+        b's' if w == lower(b"session-") && (text.word(line + 8) | LOW) & mask(7) == lower(b"expires") => {
+            (SESSION_EXPIRES, 15)
+        }
+        b'x' => (SESSION_EXPIRES, 1),
         b'i' => (CALL_ID, 1),
         b'm' => (CONTACT, 1),
         b'l' => (CONTENT_LENGTH, 1),

@@ -242,8 +242,8 @@ pub fn address_user<T: Text + ?Sized>(text: &mut T, value: u32, seed: u64) -> u6
     text.user(at, seed)
 }
 
-/// The method that a CSeq whose value is at `value` names, if an answer to it is of interest: INVITE, REGISTER or BYE, as
-/// its number; 0 for any other.
+/// The method that a CSeq whose value is at `value` names, if an answer to it is of interest: INVITE, UPDATE, REGISTER or BYE,
+/// as its number; 0 for any other.
 #[inline(always)]
 pub fn answered<T: Text + ?Sized>(text: &mut T, value: u32) -> u32 {
     if value == 0 {
@@ -260,6 +260,7 @@ pub fn answered<T: Text + ?Sized>(text: &mut T, value: u32) -> u32 {
     let word = text.word(start);
     match end.wrapping_sub(start) {
         6 if word << 16 == u64::from_le_bytes(*b"\0\0INVITE") => Method::Invite as u32,
+        6 if word << 16 == u64::from_le_bytes(*b"\0\0UPDATE") => Method::Update as u32,
         8 if word == u64::from_le_bytes(*b"REGISTER") => Method::Register as u32,
         3 if word << 40 == u64::from_le_bytes(*b"\0\0\0\0\0BYE") => Method::Bye as u32,
         _ => 0,
@@ -322,6 +323,7 @@ mod tests {
         assert_eq!(method(" 1 INVITE"), Method::Invite as u32);
         assert_eq!(method("  99999\tREGISTER "), Method::Register as u32);
         assert_eq!(method("1 BYE"), Method::Bye as u32);
+        assert_eq!(method("2 UPDATE"), Method::Update as u32);
         for other in ["1 OPTIONS", "1 INVITES", "1", "", "1 invite", "INVITE"] {
             assert_eq!(method(other), 0, "{other}");
         }

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ReportArgs, places: &Places, out: &mut Out) -> Result<(
     let since = found.answered.map_or_else(|| "never: the way out of the PBX is not seen".to_owned(), when::shown);
     out.facts(&[
         ("answers seen", plain(format!("since {since}"))),
-        ("ports", plain(format!("{}; on which of them a host answered the kernel does not keep", ports.join(", ")))),
+        ("SIP ports", plain(ports.join(", "))),
         ("this machine", plain(listens(&found.listens))),
         ("REGISTER", plain(format!("{} since the filter was loaded, those of the site too", found.requests))),
     ])?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ReportArgs, places: &Places, out: &mut Out) -> Result<(
         out.line("no host was seen to answer a call or a registration from outside")?;
     } else {
         let rows: Vec<Vec<Cell>> = found.hosts.iter().map(host).collect();
-        out.table(&["answers outside", ">registrations", ">calls of known", ">calls of unknown", "last"], &rows)?;
+        out.table(&["answers outside", "on", ">REGISTER", ">known", ">unknown", "last"], &rows)?;
     }
     out.line("")?;
     if found.registered.is_empty() {
@@ -51,8 +51,9 @@ pub(super) fn run(args: &ReportArgs, places: &Places, out: &mut Out) -> Result<(
         out.toned(&format!("{} rows are left out", found.left_out), Tone::Warn)?;
     }
     for told in [
+        "known, unknown: calls of sources whose credentials the PBX took, and of others",
         "only what the tables of the kernel remember: calls, and registrations with credentials; nothing of OPTIONS",
-        "with ports, and OPTIONS too: tcpdump -i any -s 0 -w wan.pcap port 5060, then report --exposure --capture wan.pcap",
+        "with OPTIONS too: tcpdump -i any -s 0 -w wan.pcap port 5060, then report --exposure --capture wan.pcap",
     ] {
         out.toned(told, Tone::Dim)?;
     }
@@ -166,8 +167,10 @@ fn accepted(row: &Registered) -> Vec<Cell> {
 
 fn host(row: &HostView) -> Vec<Cell> {
     let count = |count: u64| plain(count.to_string());
+    let ports: Vec<String> = row.ports.iter().map(|it| format!("{}/{}", it.port, it.transport)).collect();
     vec![
         plain(row.host.to_string()),
+        plain(ports.join(" ")),
         count(row.registrations),
         count(row.known_calls),
         count(row.unproved_calls),

@@ -1,6 +1,6 @@
 //! The answer to `report --exposure`, which is also the shape of its `--json`.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct ExposureView {
     pub left_out: usize,
     /// REGISTER requests since the filter was loaded, of whatever side.
     pub requests: u64,
-    /// The ports on which SIP is judged; on which of them a host answered is not known.
+    /// The ports on which SIP is judged.
     pub ports: Vec<u16>,
     /// Sockets of this machine itself that are open on these ports; whether anybody outside reaches them is not said by that.
     #[serde(default)]
@@ -36,11 +36,22 @@ pub struct ListensView {
     pub port: u16,
 }
 
+/// A port of a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// Its number.
+    pub port: u16,
+}
+
 /// A host that answers outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
     /// Its address.
     pub host: IpAddr,
+    /// Where it was asked what it answered.
+    pub ports: BTreeSet<Port>,
     /// Registrations with credentials that it answered, whatever it said.
     pub registrations: u64,
     /// Calls of sources that the PBX knows.
@@ -53,8 +64,8 @@ pub struct HostView {
 
 impl HostView {
     /// One that was asked then, and of which nothing is counted yet.
-    pub const fn of(host: IpAddr, last: Timestamp) -> Self {
-        Self { host, registrations: 0, known_calls: 0, unproved_calls: 0, last }
+    pub fn of(host: IpAddr, last: Timestamp) -> Self {
+        Self { host, ports: BTreeSet::new(), registrations: 0, known_calls: 0, unproved_calls: 0, last }
     }
 }
 

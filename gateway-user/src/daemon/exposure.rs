@@ -39,6 +39,7 @@ fn of(seen: &[FromOutside], known: &[(IpAddr, u64)], clocks: Clocks) -> Exposure
         if it.answered {
             let host = hosts.entry(it.host).or_insert_with(|| HostView::of(it.host, it.last));
             host.last = host.last.max(it.last);
+            host.ports.insert(it.port.clone());
             match (it.registers, it.who) {
                 (true, _) => host.registrations += 1,
                 (false, Who::Unproved) => host.unproved_calls += 1,
@@ -85,6 +86,11 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
+    use crate::control::exposure::Port;
+
+    fn udp(port: u16) -> Port {
+        Port { transport: "udp".to_owned(), port }
+    }
 
     const HOUR: u64 = 3_600_000_000_000;
 
@@ -97,15 +103,16 @@ mod tests {
         let call = FromOutside {
             source: phone(7),
             host: pbx,
+            port: udp(5060),
             registers: false,
             answered: true,
             who: Who::Known,
             line: 1,
             last: ago(2),
         };
-        let register = FromOutside { registers: true, last: ago(1), ..call.clone() };
+        let register = FromOutside { registers: true, port: udp(5080), last: ago(1), ..call.clone() };
         let guess = FromOutside { source: phone(66), who: Who::Unproved, line: 2, ..register.clone() };
-        let silent = FromOutside { host: other, answered: false, who: Who::Unproved, ..call.clone() };
+        let silent = FromOutside { host: other, port: udp(5062), answered: false, who: Who::Unproved, ..call.clone() };
         let stranger = FromOutside { source: phone(66), who: Who::Unproved, ..call.clone() };
         let known = [(phone(7), 40 * HOUR), (phone(8), 30 * HOUR)];
         let clocks = Clocks { wall, kernel: 20 * HOUR };
@@ -114,7 +121,7 @@ mod tests {
         assert_eq!(found.hosts.len(), 1, "a host that never answered is not told to answer: {:?}", found.hosts);
         let host = &found.hosts[0];
         assert_eq!((host.host, host.registrations, host.known_calls, host.unproved_calls), (pbx, 3, 1, 1));
-        assert_eq!(host.last, ago(1));
+        assert_eq!((host.last, &host.ports), (ago(1), &[udp(5060), udp(5080)].into()));
         let rows: Vec<_> =
             found.registered.iter().map(|row| (row.source, row.account.is_some(), row.known_until)).collect();
         let (one, two) = (wall + SignedDuration::from_hours(20), wall + SignedDuration::from_hours(10));

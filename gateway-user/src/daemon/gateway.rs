@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{cell::Site, mask::MaskedNumber, tally::Levels};
 use crate::{
     config::{Config, Role, Window},
+    control::exposure::Port,
     orders::{Action, Scope},
     policy::{Caller, charged::Charged},
     selftest::SelfTest,
@@ -229,6 +230,8 @@ pub struct FromOutside {
     pub source: IpAddr,
     /// The host of the site that it was sent to, or that took the call.
     pub host: IpAddr,
+    /// Where it was asked.
+    pub port: Port,
     /// Whether it was a registration.
     pub registers: bool,
     /// Whether the host was seen to answer it at all.

@@ -334,8 +334,8 @@ impl Env for HostEnv<'_> {
         own.get_mut(&id).or_else(|| other.get_mut(&id))
     }
 
-    fn fresh_call(&mut self) -> &mut Call {
-        &mut self.call
+    fn fresh_call(&mut self) -> (&mut Call, &Dialog) {
+        (&mut self.call, &self.dialog)
     }
 
     fn keep_call(&mut self, own: bool, id: Digest) {

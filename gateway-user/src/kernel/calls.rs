@@ -23,6 +23,7 @@ use super::{
     mapped::Mapped,
 };
 use crate::{
+    control::exposure::Port,
     daemon::{CallState, FromOutside, SiteState},
     policy::charged::{addr, address},
 };
@@ -64,6 +65,7 @@ fn outside(call: &Call, clocks: Clocks) -> Option<FromOutside> {
     Some(FromOutside {
         source: address(call.caller),
         host: address(call.callee),
+        port: Port { transport: if call.tcp != 0 { "tcp" } else { "udp" }.to_owned(), port: call.port },
         registers: call.registers(),
         answered,
         who,

@@ -21,6 +21,7 @@ use gateway_common::{
 use gateway_user::selftest::SelfTest;
 use gateway_user::{
     config::{self, Config},
+    control::exposure::Port,
     daemon::{
         self, ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Event, ExplainStep, Explanation,
         FromOutside, Gateway, InterfaceState, Levels, LinkState, MaskedNumber, Options, Parts, SiteState,
@@ -151,6 +152,7 @@ impl Gateway for Fake {
         let register = FromOutside {
             source: [198, 51, 100, 7].into(),
             host: [192, 0, 2, 1].into(),
+            port: Port { transport: "udp".to_owned(), port: 5060 },
             registers: true,
             answered: true,
             who: Who::Unproved,

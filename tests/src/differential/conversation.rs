@@ -113,7 +113,11 @@ impl Call {
                 let method = chance.pick(&["INVITE", "INVITE", "BYE", "UPDATE"]);
                 (self.within(chance, method, from_caller), from_caller)
             }
-            10 => (self.answer(chance, "BYE", "200 OK"), chance.one_in(2)),
+            10 => {
+                let from_caller = chance.one_in(2);
+                let method = chance.pick(&["BYE", "UPDATE", "INVITE"]);
+                (self.answer(chance, method, "200 OK", from_caller), from_caller)
+            }
             _ => {
                 let status = chance.pick(&[
                     "100 Trying",
@@ -133,7 +137,7 @@ impl Call {
                     "700 No",
                     "2x0 OK",
                 ]);
-                (self.answer(chance, self.method, status), false)
+                (self.answer(chance, self.method, status, false), false)
             }
         }
     }
@@ -184,16 +188,28 @@ impl Call {
         .into_bytes()
     }
 
-    fn answer(&mut self, chance: &mut Chance, method: &str, status: &str) -> Vec<u8> {
+    /// An answer of who was called, or of the caller to a request of the other side.
+    fn answer(&mut self, chance: &mut Chance, method: &str, status: &str, from_caller: bool) -> Vec<u8> {
         if chance.one_in(6) {
             self.to_tag = chance.draw() % 9;
         }
-        let head = self.head(chance, self.from_tag, Some(self.to_tag));
+        let (from, to) = if from_caller { (self.to_tag, self.from_tag) } else { (self.from_tag, self.to_tag) };
+        let head = self.head(chance, from, Some(to));
         let cseq = if chance.one_in(30) { "1" } else { method };
         let challenge = chance.pick(&["WWW-Authenticate", "proxy-authenticate", "WWW-Authenticat"]);
         let challenge = format!("{challenge}: Digest realm=\"nonce=1\", nonce={}\r\n", self.nonce(chance));
         let challenge = if status.starts_with("40") { challenge } else { String::new() };
-        format!("SIP/2.0 {status}\r\n{head}CSeq: 1 {cseq}\r\n{challenge}m: <sip:callee@b>\r\n\r\n").into_bytes()
+        let session = chance.pick(&[
+            "",
+            "",
+            "Session-Expires: 1800;refresher=uas\r\n",
+            "x:90\r\n",
+            "SESSION-EXPIRES :\t100000000\r\n",
+            "X:\r\n 600 ;refresher=uac\r\n",
+            "Session-Expires: soon\r\nx-session: 7\r\n",
+        ]);
+        format!("SIP/2.0 {status}\r\n{head}CSeq: 1 {cseq}\r\n{challenge}{session}m: <sip:callee@b>\r\n\r\n")
+            .into_bytes()
     }
 
     /// The nonce of this call, or of somebody else's, as it may be written.

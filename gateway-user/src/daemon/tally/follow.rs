@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use gateway_common::{
-    call::{ANSWERED, Call, State},
+    call::{Call, State},
     judged::Who,
     limit::CellKey,
 };
@@ -56,11 +56,11 @@ impl Calls {
                 continue;
             }
             let is_up = self.up.get(id).is_some_and(|up| up.begun == call.begun);
-            let (since, until) = match call.state() {
+            let (since, until) = match (call.refreshed_at(), call.ended_at()) {
                 // A record that nothing has touched for so long is none of a call that is up.
-                State::Answered => (call.until.saturating_sub(ANSWERED).max(call.begun), call.until),
-                State::Ended => (call.begun.max(last), call.ended_at().unwrap_or(call.until)),
-                State::Invited | State::Ringing | State::Challenged | State::Refused => continue,
+                (Some(refreshed), _) => (refreshed.max(call.begun), call.until),
+                (None, Some(ended)) => (call.begun.max(last), ended),
+                (None, None) => continue,
             };
             if until >= now {
                 if is_up || call.state() == State::Answered {
@@ -102,7 +102,10 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::{Reason, call::AFTERWARDS};
+    use gateway_common::{
+        Reason,
+        call::{AFTERWARDS, ANSWERED, State},
+    };
 
     use super::*;
 
