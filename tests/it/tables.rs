@@ -256,9 +256,12 @@ fn a_thousand_swaps_at_line_rate_lose_no_packet_and_leave_no_memory() {
         let mut counted = counted(&filter);
         // What the kernel itself says over a new link, looking for neighbours.
         counted.remove("not-sip");
-        println!("{SWAPS} swaps; {sent} frames; judged {counted:?}");
+        // A busy machine does not take in time what is sent.
+        let lost = wire.lost().unwrap();
+        println!("{SWAPS} swaps; {sent} frames, {lost} found no room; judged {counted:?}");
         assert_eq!(counted.keys().copied().collect::<Vec<_>>(), ["blocked-country", "blocked-prefix"], "and no other");
-        assert_eq!(counted.values().sum::<u64>(), sent, "every frame was judged, and once");
+        assert!(lost < sent / 10, "{lost} of {sent} frames found no room: it measures something else");
+        assert_eq!(counted.values().sum::<u64>() + lost, sent, "every frame was judged, and once");
         assert_eq!(ids.len() as u32, SWAPS);
         until("all images but the last are gone", || left(&ids).len() == 1);
         // The filter that is still there keeps one; others on this machine may have theirs.

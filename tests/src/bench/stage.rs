@@ -41,6 +41,24 @@ pub struct Wire {
     pub name: String,
 }
 
+impl Wire {
+    /// Frames that were sent and found no room at the other end, as when the machine has no time to take them. To be asked by a
+    /// thread of its network.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn lost(&self) -> Result<u64> {
+        // That of the process is of the network of its first thread.
+        let table =
+            std::fs::read_to_string("/proc/thread-self/net/dev").context("cannot read /proc/thread-self/net/dev")?;
+        let mut rows = table.lines().filter_map(|line| line.trim_start().strip_prefix(&self.name)?.strip_prefix(':'));
+        let row = rows.next().with_context(|| format!("/proc/thread-self/net/dev has no {}", self.name))?;
+        // Octets, packets, errors, and what was dropped.
+        let dropped = row.split_whitespace().nth(3).and_then(|count| count.parse().ok());
+        dropped.with_context(|| format!("/proc/thread-self/net/dev says of {} what nobody can read: {row}", self.name))
+    }
+}
+
 impl Stage {
     /// Makes the namespace and moves the calling thread into it, and to one CPU, for good.
     ///
