@@ -86,6 +86,8 @@ const ETH_IPV6: u16 = 0x86dd;
 const ETH_VLAN: u16 = 0x8100;
 const ETH_QINQ: u16 = 0x88a8;
 const ETH_PPPOE: u16 = 0x8864;
+/// Ethernet in GRE (RFC 7676 section 2.1, transparent Ethernet bridging).
+const ETH_BRIDGED: u16 = 0x6558;
 const ETH_MPLS: u16 = 0x8847;
 const ETH_MPLS_MULTICAST: u16 = 0x8848;
 
@@ -97,6 +99,8 @@ const IP_IPV6: u8 = 41;
 const IP_ROUTING: u8 = 43;
 const IP_FRAGMENT: u8 = 44;
 const IP_GRE: u8 = 47;
+/// Ethernet in IP (RFC 3378).
+const IP_ETHERIP: u8 = 97;
 const IP_DESTINATION: u8 = 60;
 
 /// UDP port of VXLAN (RFC 7348).
@@ -212,7 +216,9 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> W
             IP_IPIP | IP_IPV6 | IP_GRE if !DEEP => return Walk::Deep,
             IP_IPIP => ether = ETH_IPV4,
             IP_IPV6 => ether = ETH_IPV6,
+            IP_ETHERIP => return Walk::Unparsed,
             IP_GRE => match gre(frame) {
+                Some(ETH_BRIDGED) => return Walk::Unparsed,
                 Some(inner) => ether = inner,
                 None => return Walk::Other,
             },

@@ -34,8 +34,8 @@ use crate::{
     cells::{named, tg_is_over, tg_take},
     channels::{tg_channel, tg_channels, tg_seize},
     exported::{
-        message, tg_dial_rule, tg_limit, tg_limits, tg_line, tg_look_up, tg_mark, tg_meaning, tg_place, tg_readings,
-        tg_rule, tg_source, tg_weigh,
+        message, tg_dial_rule, tg_junk, tg_limit, tg_limits, tg_line, tg_look_up, tg_mark, tg_meaning, tg_place,
+        tg_readings, tg_rule, tg_source, tg_weigh,
     },
     facts::{tg_failed_at, tg_give, tg_given, tg_note_failed, tg_note_present, tg_present_until},
     front::{heard, tg_front, tg_hear, tg_is_used_up},
@@ -191,6 +191,11 @@ impl Policy for Kernel {
     #[inline(always)]
     fn readings(&self, plan: u64, shape: Shape) -> Readings {
         Readings(tg_readings(self.image, plan, shape.0))
+    }
+
+    #[inline(always)]
+    fn junk(&self, profile: u32, shape: Shape) -> Meaning {
+        Meaning(tg_junk(self.image, profile, shape.0))
     }
 
     #[inline(always)]

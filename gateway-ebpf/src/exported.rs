@@ -95,6 +95,16 @@ pub(crate) extern "C" fn tg_readings(image: *const Image, plan: u64, shape: u64)
     }
 }
 
+/// What digits mean that no codes resolve.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn tg_junk(image: *const Image, profile: u32, shape: u64) -> u64 {
+    match with_image(image) {
+        Some(env) => plan::junk(&env, profile, Shape(shape)).0,
+        None => 0,
+    }
+}
+
 /// The readings that begin at one octet.
 #[unsafe(no_mangle)]
 #[inline(never)]

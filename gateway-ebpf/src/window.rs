@@ -26,7 +26,7 @@ use crate::maps::SCRATCH;
 /// Octets of the copy: an index is masked to 4,095, and a word can be read there.
 const COPY: usize = 4096 + 16;
 const _: () = assert!(WINDOW as usize + 16 <= COPY && DIALLED == 64, "an index would be masked to another place");
-const _: () = assert!(PLACES == 16 && core::mem::offset_of!(Scratch, headers) % 8 == 0, "headers are cleared by words");
+const _: () = assert!(PLACES == 32 && core::mem::offset_of!(Scratch, headers) % 8 == 0, "headers are cleared by words");
 
 /// What one packet needs on one CPU.
 #[repr(C)]
@@ -203,7 +203,7 @@ impl Text for Window {
 
     #[inline(always)]
     fn found(&mut self, header: u32) -> &mut u32 {
-        let header = masked!(header, 15);
+        let header = masked!(header, 31);
         // SAFETY: the index is masked to the array.
         unsafe { &mut *(&raw mut (*self.scratch).headers).cast::<u32>().add(header) }
     }

@@ -196,4 +196,7 @@ fn explain_without_a_daemon_names_rule_and_country() {
     }
     assert_eq!(tollgate(&["explain", ""]).status.code(), Some(2));
     assert_eq!(tollgate(&["explain", "sip:a b"]).status.code(), Some(2));
+    assert_eq!(tollgate(&["explain", "im:110@x"]).status.code(), Some(2));
+    assert_eq!(tollgate(&["explain", "+232761234567@x"]).status.code(), Some(2));
+    assert_eq!(lines(&tollgate(&["explain", "<sip:110@x>", "--json"]))[0]["class"], "emergency");
 }

@@ -219,6 +219,9 @@ pub fn refused<P: Policy>(
         known
     } else {
         let meaning = policy.meaning(source.profile, canonical.shape);
+        if meaning.is_unresolved() {
+            return (Said::Nothing, 0);
+        }
         (meaning.action(), meaning.country())
     };
     let finding = rule(source.asker, action, Kind::User as u64);

@@ -10,7 +10,7 @@ use crate::{
     number::{plan::Meaning, shape::Form},
     policy::{Policy, image::CALLED_PARTY},
     sip::{
-        headers::{self, REFER_TO, is_complete},
+        headers::{self, REFER_TO, REFERRED_TWICE, is_complete},
         scan::{self, BEHIND, FIRST, LIST},
         target::{Kind, Target},
     },
@@ -99,12 +99,13 @@ pub struct Places {
 pub(super) const URI: u32 = 0;
 pub(super) const TO: u32 = 1;
 pub(super) const FROM: u32 = 2;
-pub(super) const ROUTE: u32 = 3;
-pub(super) const CALLED: u32 = 4;
+pub(super) const FIRST_ROUTE: u32 = 3;
+pub(super) const ROUTE: u32 = 4;
+pub(super) const CALLED: u32 = 5;
 /// A Contact, of which all are judged.
-pub(super) const CONTACT: u32 = 5;
+pub(super) const CONTACT: u32 = 6;
 
-/// Places and routing numbers that are judged at most; Contacts beyond them are unreadable.
+/// Places and routing numbers that are judged at most; a message with more is unreadable.
 pub(super) const PLACES: u32 = 8;
 
 /// What is judged, in one word: where its URI, or its start line, begins; and what follows.
@@ -156,13 +157,18 @@ pub(super) fn call<E: Env>(env: &mut E, source: &Source, refer: bool, request: R
             let decision = if is_complete(env) { nothing } else { source.asker.unreadable(Reason::Unreadable) };
             return Finding::new(decision, Class::None as u8);
         }
+        // RFC 3515 section 2.1 has one.
+        if *env.found(REFERRED_TWICE) != 0 {
+            let decision = source.asker.unreadable(Reason::AmbiguousTarget);
+            return Finding::new(decision, Class::Malformed as u8);
+        }
         start = Places { at, place: CALLED, named: 1, ..start };
     }
     *env.places() = start;
-    all(env, source, request);
+    let more = all(env, source, request);
     let places = *env.places();
     let best = Finding(places.best);
-    if places.named == 0 && best.passes() && !is_complete(env) {
+    if best.passes() && (more || places.named == 0 && !is_complete(env)) {
         return Finding::new(source.asker.unreadable(Reason::Unreadable), Class::Malformed as u8);
     }
     best
@@ -241,7 +247,7 @@ pub fn place<E: Env>(env: &mut E, profile: u32, asker: Asker, request: Request) 
 }
 
 /// To and From are dialled where the Request-URI has no user part (FreeSWITCH), the last Route by strict routers (RFC
-/// 3261 section 16.4), P-Called-Party-ID where the policy says so.
+/// 3261 section 16.4), the first by loose ones that find no `lr` in it (section 16.6), P-Called-Party-ID where the policy says so.
 #[inline(always)]
 pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
     if env.places().place == CONTACT {
@@ -249,7 +255,8 @@ pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
     }
     headers::walk(env, request.uri());
     let (to, from) = (*env.found(headers::TO), *env.found(headers::FROM));
-    let (route, called) = (*env.found(headers::ROUTE), *env.found(headers::CALLED_PARTY));
+    let (first_route, route) = (*env.found(headers::FIRST_ROUTE), *env.found(headers::ROUTE));
+    let called = *env.found(headers::CALLED_PARTY);
     let places = env.places();
     let mut value = 0;
     if places.place < TO {
@@ -264,6 +271,11 @@ pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
             value = from;
         }
     }
+    let before = places.at;
+    if value == 0 && places.place < FIRST_ROUTE {
+        places.place = FIRST_ROUTE;
+        value = first_route;
+    }
     if value == 0 && places.place < ROUTE {
         places.place = ROUTE;
         value = route;
@@ -277,10 +289,18 @@ pub(super) fn next_place<E: Env>(env: &mut E, request: Request) -> bool {
     if value == 0 {
         return false;
     }
-    let first = places.place != ROUTE;
-    let at = scan::address(address(env, value, first));
-    env.places().at = at;
-    at != 0
+    let last = places.place == ROUTE;
+    let mut at = scan::address(address(env, value, !last));
+    if last && at == before {
+        // There is one Route.
+        env.places().place = CALLED;
+        let value = if request.called_party() { called } else { 0 };
+        at = scan::address(address(env, value, true));
+    }
+    let places = env.places();
+    places.at = at;
+    // A header without an address hides no other.
+    at != 0 || places.place < CALLED
 }
 
 /// The next address of this Contact, or the first of the next one.
@@ -317,7 +337,11 @@ pub fn number<P: Policy>(env: &P, profile: u32, target: Target) -> Meaning {
         Kind::NoUser | Kind::Other => Class::None,
         Kind::Ambiguous | Kind::Cut => Class::Malformed,
         Kind::User | Kind::Host => match target.shape().form() {
-            Form::Number => return env.meaning(profile, target.shape()),
+            Form::Number => {
+                let meaning = env.meaning(profile, target.shape());
+                let unresolved = meaning.is_unresolved();
+                return if unresolved { env.junk(profile, target.shape()).instead_of(meaning) } else { meaning };
+            }
             Form::Word => Class::None,
             Form::Malformed => Class::Malformed,
         },

@@ -44,7 +44,8 @@ const fn names(kind: u64) -> bool {
     kind == Kind::User as u64 || kind == Kind::Host as u64 || kind == Kind::Other as u64
 }
 
-/// What the floor refuses to sources that nobody knows: all but national numbers, emergencies and own extensions.
+/// What the floor refuses to sources that nobody knows: all but national numbers, emergencies, own extensions, and what is no number
+/// for certain. A provider that the policy does not name may write the site's own numbers in any form.
 const ABROAD: u64 = 1 << Class::Premium as u64
     | 1 << Class::International as u64
     | 1 << Class::NonGeographic as u64

@@ -14,7 +14,7 @@ use crate::{
     env::Env,
     judged::Who,
     policy::image::{Ruling, TCP_DENY},
-    sip::headers::{self, BODY, CONTENT_LENGTH, NO_NUMBER, TWICE, is_complete},
+    sip::headers::{self, BODY, CONTENT_LENGTH, NO_NUMBER, TWICE, UNENDED, is_complete},
     wire::Datagram,
 };
 
@@ -93,7 +93,7 @@ fn next_message<E: Env>(env: &mut E, at: u32) -> u32 {
     let (start, _) = env.first_line(at).token();
     headers::walk(env, start);
     if !is_complete(env) {
-        return len;
+        return if *env.found(UNENDED) != 0 { UNFRAMED } else { len };
     }
     // Where there is no Content-Length, servers that go on take it for zero (RFC 3261 section 20.14 wants one).
     let mut length = 0;

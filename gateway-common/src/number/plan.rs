@@ -32,7 +32,8 @@ const BARE: u64 = 3;
 /// What a dialled string means, and what the policy does with it.
 ///
 /// One word, since that is what a function of the kernel can return: the action in the lowest 24 bits, where the digits
-/// begin in the next 8, the country in 16, the calling code in front of the digits in 10, digits behind a whole number in 5.
+/// begin in the next 8, the country in 16, the calling code in front of the digits in 10, digits behind a whole number in 5,
+/// whether it is unresolved in 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Meaning(pub u64);
 
@@ -42,10 +43,24 @@ impl Meaning {
         Self(action.0 & 0xff_ffff | (at as u64) << 24 | (country as u64) << 32 | (own_code as u64) << 48)
     }
 
+    /// This meaning of what was unresolved, of which a rule counts only if it did before.
+    #[inline(always)]
+    pub const fn instead_of(self, unresolved: Self) -> Self {
+        Self(self.0 | unresolved.0 & Action::WATCHED)
+    }
+
     /// A class without a number behind it.
     #[inline(always)]
     pub fn of_class<P: Policy>(env: &P, profile: u32, class: u32) -> Self {
         Self::new(Action(env.cell(profile + CLASS_ACTIONS + class)), NO_NUMBER, 0, 0)
+    }
+
+    const UNRESOLVED: u64 = 1 << 63;
+
+    /// Whether [`junk`] has to say what it means.
+    #[inline(always)]
+    pub const fn is_unresolved(self) -> bool {
+        self.0 & Self::UNRESOLVED != 0
     }
 
     /// Class and rulings.
@@ -279,17 +294,68 @@ fn number<P: Policy>(env: &P, profile: u32, own: Readings, shape: Shape) -> Mean
         return Meaning::of_class(env, profile, Class::CarrierService as u32);
     }
     let mut world = env.readings(env.cell(WORLD), shape);
-    // Longer than any national number, so a foreign one without any access code.
-    let national_max = (env.cell(profile + NUMBERS) >> 16 & 0xff) as u32;
-    if shape.digits() > 10 && shape.digits() > national_max {
+    // Longer than any national number, so a foreign one without any access code. Of digits alone more is asked.
+    let overlong = is_overlong(env, profile, shape);
+    let plain = shape.digits() == shape.len();
+    if overlong && !plain {
         world = world.with(BARE, shape.start());
     }
     let best = self::best(env, profile, world, shape, FOREIGN);
     if !best.is_none() {
-        let answer = Action(env.cell(profile + CLASS_ACTIONS + Class::Suspicious as u32));
-        return Meaning::new(answer.suspicious(best.action()), NO_NUMBER, 0, 0);
+        return suspicious(env, profile, best.action());
     }
+    let unknown = unknown(env, profile);
+    if overlong && plain { Meaning(unknown.0 | Meaning::UNRESOLVED) } else { unknown }
+}
+
+#[inline(always)]
+fn unknown<P: Policy>(env: &P, profile: u32) -> Meaning {
     Meaning::of_class(env, profile, Class::Unknown as u32)
+}
+
+#[inline(always)]
+fn suspicious<P: Policy>(env: &P, profile: u32, worst: Action) -> Meaning {
+    let answer = Action(env.cell(profile + CLASS_ACTIONS + Class::Suspicious as u32));
+    Meaning::new(answer.suspicious(worst), NO_NUMBER, 0, 0)
+}
+
+/// Whether a string is longer than any national number, as it is dialled.
+#[inline(always)]
+fn is_overlong<P: Policy>(env: &P, profile: u32, shape: Shape) -> bool {
+    let longest = (env.cell(profile + NUMBERS) >> 24 & 0xff) as u32;
+    shape.digits() > 10 && shape.digits() > longest
+}
+
+/// Digits in front of a foreign number that are taken for junk: scanners try whatever a server might strip.
+const JUNK: u32 = 5;
+
+/// What digits mean that are [unresolved](Meaning::is_unresolved): no codes resolve them, and they are too many for the site's country: suspicious, if they are a foreign number
+/// behind up to five digits, or more than any number has. Unknown, if they are a number of the country with its calling code and
+/// no plus, or behind the digit of an outside line that the policy does not name.
+#[inline(always)]
+pub fn junk<P: Policy>(env: &P, profile: u32, shape: Shape) -> Meaning {
+    let behind_outside_line = env.readings(env.cell(profile + PLAN), shape.behind(1));
+    let country = env.cell(profile + NUMBERS) >> 32 & 0xffff;
+    for readings in [behind_outside_line, Readings(0).with(BARE, 0)] {
+        let own = best(env, profile, readings, shape, 0).country();
+        if own != 0 && own == country {
+            return unknown(env, profile);
+        }
+    }
+    let mut readings = Readings(0);
+    let mut at = 0;
+    while at <= JUNK {
+        readings = readings.with(BARE, at);
+        at += 1;
+    }
+    let foreign = best(env, profile, readings, shape, FOREIGN);
+    if !foreign.is_none() {
+        return suspicious(env, profile, foreign.action());
+    }
+    if shape.digits() > E164 {
+        return suspicious(env, profile, Action(env.cell(profile + CLASS_ACTIONS + Class::International as u32)));
+    }
+    unknown(env, profile)
 }
 
 /// Own extensions and harmless services: they mean something only as a whole.
@@ -354,6 +420,11 @@ impl Weight {
     }
 
     #[inline(always)]
+    const fn country(self) -> u64 {
+        self.0 >> Self::COUNTRY & 0x3ff
+    }
+
+    #[inline(always)]
     fn meaning<P: Policy>(self, env: &P, profile: u32) -> Meaning {
         if self.0 & Self::OVERLONG != 0 {
             return Meaning::of_class(env, profile, Class::Malformed as u32);
@@ -361,7 +432,7 @@ impl Weight {
         Meaning::new(
             self.action(),
             (self.0 >> Self::AT & 63) as u8,
-            (self.0 >> Self::COUNTRY & 0x3ff) as u16,
+            self.country() as u16,
             (self.0 >> Self::CODE & 0x3ff) as u16 | ((self.0 >> Self::SURPLUS & 31) as u16) << 10,
         )
     }
@@ -421,6 +492,10 @@ pub fn weigh<P: Policy>(env: &P, profile: u32, word: u64) -> Weight {
         possible = false;
     }
     let foreign = word & FOREIGN != 0;
+    // Digits in front of it were left out: then it is one only if it has about as many as its country's have.
+    if foreign && kind == BARE && at != 0 && found.digits() > vector.max() + 1 {
+        return Weight(0);
+    }
     if foreign {
         let own_country = (numbers >> 32) as u16;
         let is_foreign = action.class() == Class::International as u8 && vector.country() != own_country

@@ -39,6 +39,8 @@ const OCTET: u32 = 33;
 const HASH: u64 = 1 << 41;
 /// The first octet kept is `*` or `#`: a service, of which a `#` at the end is a part.
 const SERVICE: u64 = 1 << 42;
+/// A mark that no number has stands behind its first digits.
+const ODD: u64 = 1 << 43;
 const ESCAPING: u64 = ESCAPE | ESCAPE_LOW | 15 << NIBBLE;
 
 /// What was read; the state of the automaton.
@@ -82,6 +84,12 @@ impl Shape {
         (self.0 >> START & 63) as u32
     }
 
+    /// The same, read from so many octets later.
+    #[inline(always)]
+    pub const fn behind(self, octets: u32) -> Self {
+        Self(self.0 + ((octets as u64) << START))
+    }
+
     /// Digits since [`Self::start`], at most 31.
     #[inline(always)]
     pub const fn digits(self) -> u32 {
@@ -110,8 +118,14 @@ impl Shape {
         if s & WORD != 0 {
             return if s & PLUS != 0 && self.is_long() { Form::Malformed } else { Form::Word };
         }
-        if s & (NON_ASCII | PERCENT) != 0 {
+        if s & PERCENT != 0 {
             return if self.digits() > 2 { Form::Malformed } else { Form::Word };
+        }
+        if s & NON_ASCII != 0 {
+            return if s & PLUS != 0 || self.is_long() { Form::Malformed } else { Form::Word };
+        }
+        if s & ODD != 0 {
+            return if self.is_long() { Form::Malformed } else { Form::Word };
         }
         if s & (BAD_ESCAPE | ESCAPE | ESCAPE_LOW | OVERLONG) != 0 {
             return Form::Malformed;
@@ -286,6 +300,10 @@ fn take(state: u64, c: u8) -> u64 {
         // Not the end of the number: some servers take no notice of it, and dial what follows.
         _ if is_impossible(c) && state & WORD == 0 && (digits > 2 || c == 0) => state | IMPOSSIBLE | STOP,
         _ if state & PERCENT != 0 && c.is_ascii_alphanumeric() => keep(state, c),
+        // Of a dial plan that keeps digits only, the number goes on behind it.
+        b'$' | b'=' | b'?' | b'[' | b']' | b'{' | b'|' | b'}' | b'^' | b'`' if digits > 0 && state & WORD == 0 => {
+            state | ODD
+        }
         _ if digits >= NUMBER && state & WORD == 0 => state | STOP,
         _ => state | WORD,
     }

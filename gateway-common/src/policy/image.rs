@@ -89,8 +89,8 @@ pub const PROFILE_CELLS: u32 = 64;
 pub const PLAN: u32 = 0;
 /// Trie node of the own calling code (24 bits), the code's digits (8 bits at 24), the code itself (16 bits at 32).
 pub const OWN_CODE: u32 = 1;
-/// Shortest and longest extension (8 bits each, 0: none), longest national number with its calling code (8 bits),
-/// own country (16 bits at 32).
+/// Shortest and longest extension (8 bits each, 0: none), longest national number with its calling code (8 bits), and with its
+/// trunk prefix (8 bits), own country (16 bits at 32).
 pub const NUMBERS: u32 = 2;
 /// Start state of the automaton of `dial:` rules; 0 where there are none.
 pub const DIAL_RULES: u32 = 3;

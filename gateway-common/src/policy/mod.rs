@@ -50,6 +50,15 @@ pub trait Policy: Steps {
         plan::read(self, plan, shape)
     }
 
+    /// What digits mean that no codes resolve; see [`plan::junk`].
+    #[inline(always)]
+    fn junk(&self, profile: u32, shape: Shape) -> Meaning
+    where
+        Self: Sized,
+    {
+        plan::junk(self, profile, shape)
+    }
+
     /// The readings that begin at one octet; see [`plan::mark`].
     #[inline(always)]
     fn mark(&self, cell: DialCell, readings: Readings, at: u32, octet: u8) -> Readings {

@@ -15,7 +15,7 @@ use crate::{
 pub const LINES: u32 = 96;
 
 /// Places of [`Headers`], a power of two.
-pub const PLACES: usize = 16;
+pub const PLACES: usize = 32;
 
 /// Where values begin: behind the colon, in octets from the start of the message; 0 where a header is missing. The index is
 /// one of the constants of this module.
@@ -53,6 +53,12 @@ const WALKED: u32 = 13;
 pub const CHALLENGE: u32 = 14;
 /// The first Session-Expires (RFC 4028 section 4).
 pub const SESSION_EXPIRES: u32 = 15;
+/// The first Route.
+pub const FIRST_ROUTE: u32 = 16;
+/// Not 0 where Refer-To came twice, so that servers may differ in which they dial.
+pub const REFERRED_TWICE: u32 = 17;
+/// Not 0 where there are more lines than are walked.
+pub const UNENDED: u32 = 18;
 /// No header that is looked for, and no place.
 const NONE: u32 = PLACES as u32;
 
@@ -101,6 +107,13 @@ pub fn lines<T: Text + ?Sized>(text: &mut T, at: u32, wanted: Wanted) {
     text.forget_headers();
     let len = text.len();
     let mut line = text.next_line(at);
+    // Some servers take blanks in front of the first header for nothing.
+    if is_blank(text.word(line) as u8) {
+        let first = scan::first_octet(text.scan(BLANKS, line, len, 0));
+        if first < text.next_line(line) && begins_name(text.word(first) as u8) {
+            text.header(first);
+        }
+    }
     let mut i = 0u32;
     while i < LINES {
         if line >= len {
@@ -123,6 +136,12 @@ pub fn lines<T: Text + ?Sized>(text: &mut T, at: u32, wanted: Wanted) {
         line = text.next_line(line);
         i = text.rolled(i + 1);
     }
+    *text.found(UNENDED) = 1;
+}
+
+#[inline(always)]
+const fn is_blank(octet: u8) -> bool {
+    octet == b' ' || octet == b'\t'
 }
 
 /// The start of the line behind the one that `at` is in, or the length of the text. Lines end with CRLF, LF or CR.
@@ -198,18 +217,23 @@ pub fn header<T: Text + ?Sized>(text: &mut T, line: u32) {
     let end = text.opaque((line + length) as u64) as u32;
     let value = match text.octet(end) {
         Some(b':') => end + 1,
-        Some(b' ' | b'\t') => scan::first_octet(text.scan(COLON, end, text.len(), 0)),
+        Some(b' ' | b'\t' | b'\r' | b'\n') => scan::first_octet(text.scan(COLON, end, text.len(), 0)),
         _ => 0,
     };
     if value == 0 {
         return;
     }
     let noted = text.found(header);
-    // Of Route the last counts, of the others the first.
-    if *noted == 0 || header == ROUTE {
+    let first = *noted == 0;
+    // Of Route the last counts too, of the others the first.
+    if first || header == ROUTE {
         *noted = value;
-    } else if header == CONTENT_LENGTH {
-        *text.found(TWICE) = 1;
+    }
+    match header {
+        ROUTE if first => *text.found(FIRST_ROUTE) = value,
+        CONTENT_LENGTH if !first => *text.found(TWICE) = 1,
+        REFER_TO if !first => *text.found(REFERRED_TWICE) = 1,
+        _ => {}
     }
 }
 

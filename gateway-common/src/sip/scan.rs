@@ -22,12 +22,14 @@ pub const PARAMETERS: u32 = 2;
 pub const ADDRESS: u32 = 3;
 /// Skips blanks; the first other octet is at [`first_octet`].
 pub const BLANKS: u32 = 4;
-/// Skips blanks up to the colon of a header; the octet behind it is at [`first_octet`].
+/// Skips blanks, and folded lines, up to the colon of a header; the octet behind it is at [`first_octet`].
 pub const COLON: u32 = 6;
 /// Reads hexadecimal digits and hyphens; see [`has_letters`].
 pub const HEX: u32 = 7;
 /// Reads a dialled string; see [`crate::number::shape`].
 pub const DIAL: u32 = 5;
+/// Finds the first digit of a number behind visual separators, escaped or not; it is at [`first_octet`] if it is 1 to 9.
+pub const LOCAL: u32 = 11;
 
 const FIELD: u64 = 0xfff;
 
@@ -77,9 +79,8 @@ pub fn step(machine: u32, state: u64, octet: u32, at: u32) -> u64 {
         DIAL => shape::step(state, c),
         HEX => hex_step(state, c),
         TAG | USERNAME | NONCE => parameter::step(machine, state, c, at),
-        COLON if is_blank(c) => state,
-        COLON if c == b':' => set(state, 4, at + 1) | STOP,
-        COLON => state | STOP,
+        COLON => colon(state, c, at),
+        LOCAL => local(state, c, at),
         _ => {
             if is_blank(c) || is_line_end(c) {
                 state
@@ -87,6 +88,40 @@ pub fn step(machine: u32, state: u64, octet: u32, at: u32) -> u64 {
                 set(state, 4, at) | STOP
             }
         }
+    }
+}
+
+#[inline(always)]
+const fn colon(state: u64, c: u8, at: u32) -> u64 {
+    match state & 15 {
+        RETURN if c == b'\n' => phase(state, NEWLINE),
+        NEWLINE | RETURN if !is_blank(c) => state | STOP,
+        _ => match c {
+            b' ' | b'\t' => phase(state, PLAIN),
+            b'\r' => phase(state, RETURN),
+            b'\n' => phase(state, NEWLINE),
+            b':' => set(state, 4, at + 1) | STOP,
+            _ => state | STOP,
+        },
+    }
+}
+
+/// Behind `%`, `%2` and `%3`.
+const PERCENT: u64 = 1;
+const PERCENT_2: u64 = 2;
+const PERCENT_3: u64 = 3;
+
+#[inline(always)]
+const fn local(state: u64, c: u8, at: u32) -> u64 {
+    match (state & 15, c) {
+        (PERCENT, b'2') => phase(state, PERCENT_2),
+        (PERCENT, b'3') => phase(state, PERCENT_3),
+        // `%20`, `%28`, `%29`, `%2D` and `%2E`.
+        (PERCENT_2, b'0' | b'8' | b'9' | b'd' | b'D' | b'e' | b'E') => phase(state, PLAIN),
+        (PLAIN, b'-' | b'.' | b'(' | b')' | b' ' | b'\t') => state,
+        (PLAIN, b'%') => phase(state, PERCENT),
+        (PLAIN | PERCENT_3, b'1'..=b'9') => set(state, 4, at) | STOP,
+        _ => state | STOP,
     }
 }
 
@@ -293,7 +328,7 @@ pub(super) const fn uri_octet(state: u64, c: u8, at: u32) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters(pub u64);
 
-/// A parameter that carries a number came twice.
+/// A parameter that carries a number came twice, or the name of one begins like a number.
 const TWICE: u64 = 1 << 62;
 
 impl Parameters {
@@ -315,7 +350,7 @@ impl Parameters {
         field(self.0, 32)
     }
 
-    /// Whether one of them came twice, so that servers may differ in which they take.
+    /// Whether one of them came twice, or one is named like a number, so that servers may differ in what they take.
     #[inline(always)]
     pub const fn ambiguous(self) -> bool {
         self.0 & TWICE != 0
@@ -342,6 +377,10 @@ fn parameters(state: u64, c: u8, at: u32) -> u64 {
             _ => return rest,
         };
         return if field(state, shift) == 0 { set(rest, shift, at + 1) } else { rest | TWICE };
+    }
+    // No parameter is named so; some servers dial the whole user.
+    if phase == NAME && c.is_ascii_digit() {
+        return rest | TWICE;
     }
     let next = match (phase, low) {
         (1, b'p') => 2,

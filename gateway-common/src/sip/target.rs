@@ -2,7 +2,7 @@
 
 use crate::{
     number::shape::{Form, Shape},
-    sip::scan::{self, BLANKS, HEX, PARAMETERS, Parameters, Uri},
+    sip::scan::{self, BLANKS, HEX, LOCAL, PARAMETERS, Parameters, Uri},
     text::{STOP, Text},
 };
 
@@ -106,6 +106,7 @@ pub fn is_sip_uri<T: Text + ?Sized>(text: &T, at: u32) -> bool {
 #[inline(always)]
 pub fn read<T: Text + ?Sized>(text: &mut T, at: u32) -> Target {
     let len = text.len();
+    let at = behind_blanks(text, at);
     let scheme = text.word(at) | 0x2020_2020_2020_2020;
     let (tel, octets) = if scheme & 0xffff_ffff == le(*b"sip:") {
         (0, 4)
@@ -119,17 +120,12 @@ pub fn read<T: Text + ?Sized>(text: &mut T, at: u32) -> Target {
         let cut = !text.is_whole() && at + SCHEME > len;
         return Target::new(if cut { Kind::Cut } else { Kind::Other });
     };
-    let mut from = text.opaque((at + octets) as u64) as u32;
+    let from = text.opaque((at + octets) as u64) as u32;
     let tel = text.opaque(tel) != 0;
     if from >= len {
         return Target::new(if text.is_whole() { Kind::NoUser } else { Kind::Cut });
     }
-    if text.octet(from) == Some(b' ') || text.octet(from) == Some(b'\t') {
-        let first = scan::first_octet(text.scan(BLANKS, from, len, 0));
-        if first != 0 {
-            from = first;
-        }
-    }
+    let from = behind_blanks(text, from);
     let state = text.uri(from, len);
     let uri = Uri(state);
     if state & STOP == 0 && !text.is_whole() {
@@ -138,7 +134,7 @@ pub fn read<T: Text + ?Sized>(text: &mut T, at: u32) -> Target {
     let bound = bound(uri, len);
     let user = uri.at_sign() != 0 || tel;
     let end = end(text, uri, bound);
-    if end <= from {
+    if end <= from && uri.semicolon() != from {
         return Target::new(Kind::NoUser);
     }
     let mut target = Target::new(Kind::User);
@@ -169,6 +165,17 @@ pub fn read<T: Text + ?Sized>(text: &mut T, at: u32) -> Target {
         return target.instead(Kind::NoUser);
     }
     if matches!(form, Form::Word) || is_uuid(text, from, end) { target.instead(Kind::Other) } else { target }
+}
+
+/// `at`, or the first octet behind the blanks that stand there.
+#[inline(always)]
+fn behind_blanks<T: Text + ?Sized>(text: &mut T, at: u32) -> u32 {
+    let octet = text.octet(at);
+    if octet != Some(b' ') && octet != Some(b'\t') {
+        return at;
+    }
+    let first = scan::first_octet(text.scan(BLANKS, at, text.len(), 0));
+    if first != 0 { first } else { at }
 }
 
 /// Where a URI ends, as far as its user part goes.
@@ -213,8 +220,7 @@ fn context<T: Text + ?Sized>(text: &mut T, context_at: u32, bound: u32, number_a
         return 0;
     }
     let global = matches!(text.octet(context_at), Some(b'+' | b'%'));
-    let local = matches!(text.octet(number_at), Some(b'1'..=b'9'));
-    if !global || !local {
+    if !global || scan::first_octet(text.scan(LOCAL, number_at, bound, 0)) == 0 {
         return 0;
     }
     let end = value_end(text, context_at, bound);

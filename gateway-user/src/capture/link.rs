@@ -43,7 +43,7 @@ impl LinkType {
 pub fn to_ethernet(packet: &Packet) -> Option<Cow<'_, [u8]>> {
     let data = packet.data.as_slice();
     let (kind, payload) = match packet.link {
-        LinkType::Ethernet => return Some(Cow::Borrowed(data)),
+        LinkType::Ethernet => return (data.len() >= ETHERNET_HEADER).then_some(Cow::Borrowed(data)),
         LinkType::Raw => (ip_version(data)?, data),
         // The family's number differs from system to system (2, 10, 24, 28, 30) and so does its byte order.
         LinkType::Null => {

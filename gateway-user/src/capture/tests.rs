@@ -294,7 +294,8 @@ fn every_link_type_becomes_ethernet() {
     let v6: &[u8] = b"\x60rest of an IPv6 packet";
     let frame = |kind: [u8; 2], payload: &[u8]| [&[0; 12][..], &kind, payload].concat();
     for (number, data, expected) in [
-        (1, b"short".to_vec(), Some(b"short".to_vec())),
+        (1, frame([0x08, 0x00], v4), Some(frame([0x08, 0x00], v4))),
+        (1, b"short".to_vec(), None),
         (101, v4.to_vec(), Some(frame([0x08, 0x00], v4))),
         (12, v6.to_vec(), Some(frame([0x86, 0xdd], v6))),
         (101, b"\x00".to_vec(), None),

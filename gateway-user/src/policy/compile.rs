@@ -359,7 +359,8 @@ fn own(cells: &Cells, config: &Config, profile: &Profile, root: u32) -> (u64, u6
     let Some(code) = region.calling_code else { return (0, numbers) };
     let node = trie::node(cells, root, code).unwrap_or(0);
     let digits = code.len() as u64;
-    numbers |= (u64::from(region.national_max) + digits) << 16;
+    let trunk = region.national_prefix.map_or(0, |prefix| prefix.len() as u64);
+    numbers |= (u64::from(region.national_max) + digits) << 16 | (u64::from(region.national_max) + trunk) << 24;
     let value: u64 = code.parse().unwrap_or(0);
     (u64::from(node) | digits << 24 | value << 32, numbers)
 }

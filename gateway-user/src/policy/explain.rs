@@ -209,6 +209,8 @@ fn charged(config: &Config, profile: &Profile, judged: &Judged, of: &Holding<'_>
 /// The Request-URI of a call to `input`.
 fn request_uri(input: &str) -> anyhow::Result<String> {
     let text = input.trim();
+    // As a header writes a URI.
+    let text = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
     if text.is_empty() || text.len() > LONGEST {
         anyhow::bail!(
             "write a number as it is dialled, such as 010232761234567, or a SIP or tel URI, of at most {LONGEST} octets"
@@ -220,6 +222,11 @@ fn request_uri(input: &str) -> anyhow::Result<String> {
             anyhow::bail!("{text:?} is no URI: take out blanks and brackets");
         }
         return Ok(text.to_owned());
+    }
+    if text.contains([':', '@']) {
+        anyhow::bail!(
+            "{text:?} is neither a number nor a URI that a server dials; begin it with sip:, sips:, tel: or urn:"
+        );
     }
     let mut user = String::new();
     for octet in text.bytes().filter(|octet| *octet != b' ') {
