@@ -348,3 +348,32 @@ fn what_cannot_be_enforced_is_refused_by_name() {
     let shared = refused(&policy(&both), &[]);
     assert!(shared.contains("trunk.two") && shared.contains("203.0.113.1"), "{shared}");
 }
+
+#[test]
+fn a_limit_on_heads_takes_no_place_of_a_profile_and_no_packet_is_held_against_it() {
+    let names = |count: usize| (0..count).map(|n| format!("l{n}")).collect::<Vec<_>>();
+    let text = |count: usize| {
+        let mut text = format!("{HEAD}[profile.default]\nlimits = {:?}\n[ceiling]\nunproved = \"1000/s\"\n", {
+            let mut all = vec!["plan".to_owned()];
+            all.extend(names(count));
+            all
+        });
+        text.push_str("[limit.plan]\nkey = \"source\"\nheads = \"1/10m\"\nover = \"ban\"\n");
+        for name in names(count) {
+            writeln!(text, "[limit.{name}]\nkey = \"source\"\nrate = \"100/s\"\nmethod = \"INVITE\"\nburst = 5")
+                .unwrap();
+        }
+        text
+    };
+    let nine = compile(&policy(&text(9)), &[], &HashMap::new(), 1).expect_err("nine that the kernel asks").to_string();
+    assert!(nine.contains("profile.default has 9 limits, and a profile can have 8"), "{nine}");
+    let mut engine = host(&policy(&text(8)));
+    for _ in 0..5 {
+        is(&mut engine, "0312345678", Pass, Reason::Allowed);
+    }
+    is(&mut engine, "0312345678", Drop, Reason::SourceLimit);
+    let mut engine = host(&policy(&text(0)));
+    for head in ["", "0", "00", "000", "9", "90"] {
+        assert_eq!(call(&mut engine, &format!("{head}12345678")).verdict(), Pass, "{head}");
+    }
+}

@@ -7,6 +7,7 @@ mod bad_disk;
 mod bench;
 mod demo;
 mod differential;
+mod heads;
 mod installation;
 mod kernel;
 mod netns;

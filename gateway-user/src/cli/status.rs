@@ -127,7 +127,11 @@ fn asked(it: &QuestionView) -> Cell {
 /// Calls that brought more than a limit allows.
 fn over(it: &OverView) -> Cell {
     let OverView { limit, what, over, action, undo, .. } = it;
-    let does = if action == "warn" { "it only warns" } else { "it suspends" };
+    let does = match action.as_str() {
+        "warn" => "it only warns",
+        "ban" => "it bans whoever shows to be there",
+        _ => "it suspends",
+    };
     let since = when::shown(it.since);
     (format!("{what} since {since}: {over} ([limit.{limit}], {does}); {undo}"), Tone::Warn)
 }

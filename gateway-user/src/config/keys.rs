@@ -159,6 +159,7 @@ impl Kind {
                 "site_distinct" => r#"site_distinct = "100/1h""#,
                 "same" => r#"same = "10/1h""#,
                 "site_same" => r#"site_same = "30/1h""#,
+                "heads" => r#"heads = "6/10m""#,
                 "suspend" => r#"suspend = "24h""#,
                 "schedule" => r#"schedule = "night""#,
                 "ask" => r#"ask = "15m""#,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_common::{Class, Method, limit::channels::CHANNELS};
 
 use super::{
-    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk, ask,
+    Ceiling, Count, Interface, Limit, LimitKey, Network, Over, Rate, Role, Trunk, ask, heads,
     keys::{Kind, join, nearest, shown},
     problem::{Complaint, Report},
     section::{Named, Section, Span},
@@ -83,7 +83,8 @@ fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over, by: By)
     let remedy = match chosen {
         Over::Drop | Over::Warn => return chosen,
         Over::Suspend if by == By::Windows => return chosen,
-        Over::Ban if by == By::Rate => return chosen,
+        Over::Ban if matches!(by, By::Rate | By::Heads) => return chosen,
+        Over::Suspend if by == By::Heads => r#"write over = "ban", or over = "warn""#,
         Over::Suspend => r#"write over = "drop" or over = "warn"; only a limit by windows suspends"#,
         Over::Ban if by == By::Windows => r#"write over = "suspend", or a limit by rate that bans"#,
         Over::Ban => r#"write over = "drop" or over = "warn"; a trunk is never banned"#,
@@ -100,6 +101,7 @@ fn over(report: &mut Report<'_>, section: &Section<'_>, otherwise: Over, by: By)
 enum By {
     Rate,
     Windows,
+    Heads,
     Trunk,
 }
 
@@ -108,6 +110,7 @@ impl By {
         match self {
             Self::Rate => "a rate",
             Self::Windows => "windows",
+            Self::Heads => "heads",
             Self::Trunk => "a trunk",
         }
     }
@@ -249,9 +252,13 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
     for named in top.named(report, "limit", Kind::Limit) {
         let name = own_name(report, &named);
         let section = &named.section;
-        let by_windows = windows::KEYS.iter().any(|key| section.span(key).is_some());
+        let by = match windows::KEYS.iter().any(|key| section.span(key).is_some()) {
+            _ if heads::any(section) => By::Heads,
+            true => By::Windows,
+            false => By::Rate,
+        };
         for key in ["key", "rate"] {
-            if section.span(key).is_none() && (key == "key" || !by_windows) {
+            if section.span(key).is_none() && (key == "key" || by == By::Rate) {
                 let message = format!("limit.{} has no {key}", shown(&name));
                 let or = if key == "rate" { ", or windows for calls" } else { "" };
                 let remedy = format!("write {}{or}", Kind::Limit.example(key));
@@ -267,18 +274,25 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             let message = format!("{} makes no call, so it has no class", method.as_str());
             report.problem(&span, Complaint::new(message, r#"remove class, or write method = "INVITE""#));
         }
-        let over = over(report, section, Over::Drop, if by_windows { By::Windows } else { By::Rate });
+        let over = over(report, section, Over::Drop, by);
         let key = key.unwrap_or(LimitKey::Source);
         let ban = ban(report, section, over, key);
         let count = count(report, section, over);
         let [windows, site_windows] = ["windows", "site_windows"].map(|it| windows::list(report, section, it));
-        let rate = if by_windows {
-            windows::alone(report, section, key, method, over);
-            tallies::check(report, section, key, method, over);
-            None
-        } else {
-            windows::key_of_rate(report, section, key);
-            rate(report, section, "rate", 1)
+        let rate = match by {
+            By::Rate | By::Trunk => {
+                windows::key_of_rate(report, section, key);
+                rate(report, section, "rate", 1)
+            }
+            By::Windows => {
+                windows::alone(report, section, key, method, over);
+                tallies::check(report, section, key, method, over);
+                None
+            }
+            By::Heads => {
+                heads::check(report, section, key, method, over);
+                None
+            }
         };
         let [concurrent, site_concurrent] =
             ["concurrent", "site_concurrent"].map(|it| section.number(report, it, 1, CHANNELS as u32));
@@ -299,6 +313,7 @@ pub(super) fn limits(report: &mut Report<'_>, top: &Section<'_>) -> Vec<(Span, L
             site_concurrent,
             tallies,
             site_tallies,
+            heads: heads::list(report, section),
             over,
             suspend,
             ban,

@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod file;
+mod heads;
 mod import;
 mod journal;
 mod keys;

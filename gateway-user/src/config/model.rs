@@ -388,6 +388,9 @@ pub struct Limit {
     /// The same for the whole site, beside the key.
     #[serde(default)]
     pub site_tallies: Tallies,
+    /// So many different heads in front of one number, which a source outside that nobody knows may try in any stretch of so long.
+    #[serde(default)]
+    pub heads: Vec<Window>,
     /// What happens over the limit.
     pub over: Over,
     /// How long a suspension lasts, where `over` is `suspend`.

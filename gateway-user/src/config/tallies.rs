@@ -50,21 +50,30 @@ impl Tallies {
     }
 }
 
+/// The windows of a tally, each of at most `most` in at most `longest`.
+pub(super) fn list(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    key: &str,
+    most: u32,
+    longest: Duration,
+) -> Vec<Window> {
+    let mut items = 0;
+    let counted = |text: &str| {
+        items += 1;
+        window(text, key, most, longest)
+    };
+    let written = section.parsed_either(report, key, counted);
+    if let (Some(_), 0, Some(span)) = (&written, items, section.span(key)) {
+        let remedy = format!("write {}", Kind::Limit.example(key));
+        report.problem(&span, Complaint::new(format!("{key} has no window"), remedy));
+    }
+    windows::together(report, key, written.unwrap_or_default())
+}
+
 /// The tallies of a limit, and those of the site beside its key.
 pub(super) fn both(report: &mut Report<'_>, section: &Section<'_>) -> [Tallies; 2] {
-    let mut list = |key: &str, most: u32| {
-        let mut items = 0;
-        let counted = |text: &str| {
-            items += 1;
-            window(text, key, most)
-        };
-        let written = section.parsed_either(report, key, counted);
-        if let (Some(_), 0, Some(span)) = (&written, items, section.span(key)) {
-            let remedy = format!("write {}", Kind::Limit.example(key));
-            report.problem(&span, Complaint::new(format!("{key} has no window"), remedy));
-        }
-        windows::together(report, key, written.unwrap_or_default())
-    };
+    let mut list = |key: &str, most: u32| list(report, section, key, most, LONGEST);
     let [minutes, distinct, same] = KEYS;
     let own = Tallies {
         minutes: list(minutes.0, MOST_MINUTES),
@@ -79,7 +88,7 @@ pub(super) fn both(report: &mut Report<'_>, section: &Section<'_>) -> [Tallies; 
     [own, site]
 }
 
-fn window(text: &str, key: &str, most: u32) -> Result<Window, Complaint> {
+fn window(text: &str, key: &str, most: u32, longest: Duration) -> Result<Window, Complaint> {
     let remedy = || format!("write {}", Kind::Limit.example(key));
     let read = values::rate(text).map_err(|complaint| Complaint { remedy: remedy(), ..complaint })?;
     let window = Window { count: read.count, per: read.per };
@@ -91,8 +100,8 @@ fn window(text: &str, key: &str, most: u32) -> Result<Window, Complaint> {
         let message = format!("{text:?} is shorter than a minute, and the daemon adds up every few seconds");
         return Err(Complaint::new(message, format!("{}, or {} for calls", remedy(), Kind::Limit.example("windows"))));
     }
-    if read.per > LONGEST {
-        let (number, unit) = in_units(LONGEST);
+    if read.per > longest {
+        let (number, unit) = in_units(longest);
         return Err(Complaint::new(format!("{text:?} is longer than {number}{unit}"), "write a shorter time"));
     }
     Ok(window)

@@ -44,7 +44,7 @@ pub struct StatusView {
     /// Questions that wait for an answer.
     #[serde(default)]
     pub questions: Vec<QuestionView>,
-    /// What has brought more minutes or numbers than a limit allows.
+    /// What has brought more minutes, numbers or heads than a limit allows.
     #[serde(default)]
     pub over_limits: Vec<OverView>,
     /// The orders in force that hold the shield up.
@@ -101,7 +101,7 @@ pub struct QuestionView {
     pub until: Timestamp,
 }
 
-/// Calls that have brought more minutes or numbers than a limit allows.
+/// Calls that have brought more minutes, numbers or heads than a limit allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverView {
     /// The name of the limit.
@@ -110,7 +110,7 @@ pub struct OverView {
     pub what: String,
     /// How much they brought.
     pub over: String,
-    /// What the limit does: `suspend` or `warn`.
+    /// What the limit does: `suspend`, `ban` or `warn`.
     pub action: String,
     /// Since when.
     pub since: Timestamp,

@@ -440,7 +440,7 @@ fn contains(outer: &Network, inner: &Network) -> bool {
 }
 
 /// What a source is: an IPv4 address, or an IPv6 /64.
-fn of_source(value: u64) -> Network {
+pub(super) fn of_source(value: u64) -> Network {
     of(value, 32, 64)
 }
 

@@ -66,6 +66,9 @@ pub trait Gateway {
     /// One cell of a limit by windows; `None` where nothing was counted under that key.
     fn cell(&self, key: &CellKey) -> anyhow::Result<Option<Ring>>;
 
+    /// Until when a source, as cells name it, has shown that it receives what is sent to it; 0 where it has not.
+    fn present_until(&self, source: u64) -> anyhow::Result<u64>;
+
     /// Writes a cell, or removes it.
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()>;
 
@@ -352,6 +355,17 @@ pub struct Event {
     pub clock: u64,
     /// What was full or suspended then, where a limit or the floor refused the call.
     pub held: Vec<Held>,
+    /// What a source outside that nobody knows dialled, in halves; `None` of others, and where there is no number of nine digits.
+    pub tried: Option<Tried>,
+}
+
+/// The end of a dialled string and what stands in front of it, each as a keyed digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Of its last eight digits.
+    pub tail: u64,
+    /// Of what stands in front of these: codes, plus and marks, without visual separators.
+    pub head: u64,
 }
 
 impl Event {
@@ -391,6 +405,7 @@ impl Event {
             line: 0,
             clock: 0,
             held: Vec::new(),
+            tried: None,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use cell::{cell_level, line_word};
 pub use former::forget as forget_former;
 pub use gateway::{
     ActiveOrder, Answers, Applied, AttachMode, CallState, Counters, Decided, Event, ExplainStep, Explanation,
-    FromOutside, Gateway, Held, InterfaceState, LinkState, OrderRule, SiteState,
+    FromOutside, Gateway, Held, InterfaceState, LinkState, OrderRule, SiteState, Tried,
 };
 pub use mask::{MaskedNumber, Readable};
 pub use run::{Options, run};

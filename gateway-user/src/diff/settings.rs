@@ -157,6 +157,7 @@ fn limit(it: &Limit) -> Facts {
         ("site_distinct", list(&it.site_tallies.distinct)),
         ("same", list(&it.tallies.same)),
         ("site_same", list(&it.site_tallies.same)),
+        ("heads", list(&it.heads)),
         ("over", Some(it.over.as_str().to_owned())),
         ("suspend", it.suspend.map(length)),
         ("ban", it.ban.map(length)),

@@ -164,7 +164,7 @@ pub enum ChangeKind {
     Answered,
     /// Nobody did.
     Unanswered,
-    /// Calls brought more minutes or numbers than a limit allows that only warns.
+    /// Calls brought more minutes or numbers than a limit allows that only warns, or a source that is not banned tried more heads.
     OverLimit,
 }
 

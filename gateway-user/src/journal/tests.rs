@@ -51,6 +51,7 @@ fn event(second: i64, digits: &str, who: Who, verdict: Verdict) -> Event {
         line: line_digest(b"203"),
         clock: 0,
         held: Vec::new(),
+        tried: None,
     }
 }
 

@@ -128,8 +128,21 @@ fn learn(ebpf: &mut Ebpf, site: Site) -> Result<()> {
 /// Notes that some source was banned: until then nobody is looked for among the bans.
 pub(super) fn note_ban(ebpf: &mut Ebpf) -> Result<()> {
     let Learned(mut site) = learned(ebpf)?;
+    if site.bans != 0 {
+        return Ok(());
+    }
     site.bans = 1;
+    // What the program learns meanwhile is undone, and learned again with the next answer.
     learn(ebpf, site)
+}
+
+/// Until when a source is present; 0 where it is not.
+pub(super) fn present_until(ebpf: &Ebpf, source: u64) -> Result<u64> {
+    match table::<u64, u64>(ebpf, "PRESENT")?.get(&source, 0) {
+        Ok(until) => Ok(until),
+        Err(MapError::KeyNotFound) => Ok(0),
+        Err(error) => Err(error).context("cannot read which sources are present"),
+    }
 }
 
 /// Sources that are known, and until when.

@@ -10,6 +10,8 @@ use gateway_common::limit::{
     window::{CALLS, RING, Ring},
 };
 
+use super::calls;
+
 /// Octets of a cell: its lock and padding, then the ring.
 pub(super) const CELL: usize = 8 + RING;
 /// The map of lines, sources and networks.
@@ -59,10 +61,12 @@ pub(super) fn write(ebpf: &mut Ebpf, key: &CellKey, ring: Option<&Ring>) -> Resu
     let name = table(key);
     let map = ebpf.map_mut(name).ok_or_else(|| anyhow!("the BPF object has no map {name}"))?;
     let mut map: Map<&mut MapData> = map.try_into()?;
-    let key = octets_of(key);
     match ring {
-        Some(ring) => map.insert(key, octets(ring), LOCK).context("cannot write a cell of a limit"),
-        None => match map.remove(&key) {
+        Some(ring) => {
+            map.insert(octets_of(key), octets(ring), LOCK).context("cannot write a cell of a limit")?;
+            if key.table() == Table::Bans { calls::note_ban(ebpf) } else { Ok(()) }
+        }
+        None => match map.remove(&octets_of(key)) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             Err(error) => Err(error).context("cannot remove a cell of a limit"),

@@ -13,6 +13,7 @@ use aya::{
 use gateway_common::{
     Method,
     judged::{Judged, Who},
+    text::DIALLED,
 };
 use jiff::{SignedDuration, Timestamp};
 use rustix::{
@@ -23,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::Role,
-    daemon::{Event, MaskedNumber},
+    daemon::{Event, MaskedNumber, Tried},
     numbering,
     policy::charged::address,
 };
@@ -129,6 +130,24 @@ impl Numbers {
         }
         digest(hash).max(1)
     }
+
+    /// What a source outside that nobody knows dialled, in halves. A string as long as the record keeps may have gone on.
+    fn tried(&self, judged: &Judged) -> Option<Tried> {
+        let asks = judged.who() == Who::Unproved && judged.method().is_some_and(Method::makes_call);
+        let (head, tail) = halves(judged.dialled()).filter(|_| asks && judged.dialled().len() < DIALLED - 1)?;
+        let of = |what: &[u8], part: &[u8]| digest(self.0.clone().chain_update(what).chain_update(part));
+        Some(Tried { tail: of(b"tail:", tail), head: of(b"head:", head) })
+    }
+}
+
+/// Digits of the end of a number that stays the same behind different heads: no subscriber's number in use for scans is shorter.
+const TAIL: usize = 8;
+
+/// A dialled string without marks behind it, in front of its last digits and from there on; `None` where one of both is not there.
+fn halves(dialled: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = dialled.iter().rposition(u8::is_ascii_digit)? + 1;
+    let (head, tail) = dialled.get(..end)?.split_at_checked(end.checked_sub(TAIL)?)?;
+    (!head.is_empty() && tail.iter().all(u8::is_ascii_digit)).then_some((head, tail))
 }
 
 fn digest(hash: Sha256) -> u64 {
@@ -156,6 +175,7 @@ pub(super) fn event(judged: &Judged, clocks: Clocks, interface: String, side: Ro
         line: judged.line,
         clock: judged.time,
         held: Vec::new(),
+        tried: numbers.tried(judged),
     }
 }
 
@@ -175,8 +195,14 @@ fn number(judged: &Judged) -> Option<MaskedNumber> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        collections::{HashMap, HashSet},
+        path::Path,
+    };
+
     use super::*;
-    use gateway_common::{Reason, Verdict, addr::Addr};
+    use crate::{config, engine::host::HostEngine, policy, replay};
+    use gateway_common::{Reason, Verdict, addr::Addr, judge::Side};
 
     #[test]
     fn a_record_becomes_an_event_without_its_number() {
@@ -222,6 +248,90 @@ mod tests {
         let mut other = dialled(b"+23276123456", 1);
         other.who = Who::Trunk as u8;
         assert_eq!((numbers.of(&other), numbers.of(&dialled(b"", 0))), (0, 0));
+    }
+
+    #[test]
+    fn what_a_stranger_dials_has_a_head_and_a_tail_and_tells_neither() {
+        let dialled = |text: &[u8]| {
+            let mut judged = Judged::NOTHING;
+            judged.dialled[..text.len()].copy_from_slice(text);
+            (judged.dialled_len, judged.method) = (text.len() as u8, Method::Invite as u8);
+            judged
+        };
+        let numbers = Numbers::keyed(7);
+        let tried = |text: &[u8]| numbers.tried(&dialled(text)).unwrap();
+        let plain = tried(b"00972592277524");
+        for other in [&b"+972592277524"[..], b"900972592277524", b"*67592277524", b"0w92277524", b"592277524"] {
+            let other = tried(other);
+            assert!(other.tail == plain.tail && other.head != plain.head, "{other:?}");
+        }
+        assert_eq!(tried(b"00972592277524#"), plain);
+        assert_ne!(tried(b"00972592277525").tail, plain.tail);
+        assert_eq!(tried(b"00972592277525").head, plain.head);
+        assert_ne!(Numbers::keyed(8).tried(&dialled(b"00972592277524")), Some(plain));
+        for none in [&b""[..], b"203", b"92277524", b"92277524##", b"+9725922*77524", b"##", &[b'7'; DIALLED - 1]] {
+            assert_eq!(numbers.tried(&dialled(none)), None, "{none:?}");
+        }
+        for who in [Who::Lan, Who::Trunk, Who::Known] {
+            let judged = Judged { who: who as u8, ..dialled(b"00972592277524") };
+            assert_eq!(numbers.tried(&judged), None);
+        }
+        let options = Judged { method: Method::Options as u8, ..dialled(b"00972592277524") };
+        assert_eq!(numbers.tried(&options), None);
+    }
+
+    #[test]
+    fn the_tail_is_the_same_behind_every_head_whatever_the_plan_makes_of_it() {
+        let heads = [
+            "",
+            "+",
+            "0",
+            "00",
+            "000",
+            "0000000000",
+            "011",
+            "9011",
+            "90011",
+            "900",
+            "0900",
+            "810",
+            "010",
+            "9010",
+            "001",
+            "0011",
+            "1",
+            "1234",
+            "123456",
+            "184010",
+            "0033010",
+            "*",
+            "*67",
+            "#",
+            "#31#",
+            "88",
+            "99999",
+            "110",
+            "112",
+        ];
+        for (region, text) in [
+            ("jp", include_str!("../../policies/jp.toml")),
+            ("de", include_str!("../../policies/de.toml")),
+            ("us", include_str!("../../policies/us.toml")),
+        ] {
+            let config = config::parse(text, None, Path::new(".")).unwrap().0;
+            let (image, _) = policy::compile(&config, &[], &HashMap::new(), 1).unwrap();
+            let numbers = Numbers::keyed(7);
+            for number in ["972592277524", "442071838750", "46812111111", "37061234567", "12025550123"] {
+                let found = heads.map(|head| {
+                    let uri = format!("sip:{head}{number}@gateway.invalid");
+                    let frame = replay::invite(Some([198, 51, 100, 9].into()), "", &uri).unwrap();
+                    numbers.tried(&HostEngine::new(image.clone()).judge(&frame, Side::Wan, 0, 1_000_000_000)).unwrap()
+                });
+                assert!(found.iter().all(|it| it.tail == found[0].tail), "{region} {number}");
+                let different: HashSet<u64> = found.iter().map(|it| it.head).collect();
+                assert_eq!(different.len(), heads.len(), "{region} {number}");
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use gateway_common::{
 };
 
 use super::{
-    calls, cells, counters,
+    cells, counters,
     events::Events,
     image::{self, Slot},
     load, memory, object,
@@ -96,8 +96,7 @@ impl Measured {
     /// Bans a source for good, as going over a limit does.
     pub fn ban(&mut self, source: IpAddr) -> Result<()> {
         let ring = Ring { admitted: 1, until: u64::MAX, ..Ring::FRESH };
-        cells::write(&mut self.ebpf, &CellKey::of_ban(addr(source).source()), Some(&ring))?;
-        calls::note_ban(&mut self.ebpf)
+        cells::write(&mut self.ebpf, &CellKey::of_ban(addr(source).source()), Some(&ring))
     }
 
     /// How many instructions the verifier walked through.

@@ -359,6 +359,10 @@ impl Gateway for Kernel {
         cells::read_one(&self.ebpf, key)
     }
 
+    fn present_until(&self, source: u64) -> Result<u64> {
+        calls::present_until(&self.ebpf, source)
+    }
+
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> Result<()> {
         cells::write(&mut self.ebpf, key, ring)
     }

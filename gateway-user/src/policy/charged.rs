@@ -68,7 +68,21 @@ impl Charged {
         cells
     }
 
-    /// The limits by windows that count it.
+    /// The limits on heads that count what a source outside dials, each with the cell of the source.
+    pub(crate) fn tried<'c>(
+        &self,
+        config: &'c Config,
+        profile: &'c Profile,
+        now: Timestamp,
+    ) -> Vec<(CellKey, &'c Limit)> {
+        if self.who != Who::Unproved {
+            return Vec::new();
+        }
+        let limits = self.limits(config, profile, now).filter(|limit| !limit.heads.is_empty());
+        limits.map(|limit| (self.cell(limit, profile), limit)).collect()
+    }
+
+    /// The limits of the profile that may count it.
     fn limits<'c>(
         &self,
         config: &'c Config,

@@ -517,6 +517,7 @@ impl Call<'_> {
                 limit.class.is_none_or(|class| class == self.called.class)
                     && limit.method.is_none_or(|method| method == Method::Invite)
                     && limit.count == Count::Requests
+                    && limit.heads.is_empty()
                     && (limit.key != LimitKey::Unproved || self.judged.who() == Who::Unproved)
             })
         };

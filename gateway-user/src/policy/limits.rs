@@ -54,8 +54,8 @@ pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut
         }
     }
     for profile in &config.profiles {
-        if profile.limits.len() > A_PROFILE {
-            let (name, count) = (&profile.name, profile.limits.len());
+        let (name, count) = (&profile.name, in_kernel(config, profile).count());
+        if count > A_PROFILE {
             errors.push(format!("profile.{name} has {count} limits, and a profile can have {A_PROFILE}: remove some"));
         }
     }
@@ -104,8 +104,8 @@ pub(super) fn put_limits(cells: &mut Cells, config: &Config, orders: &[ActiveOrd
         let [interval, tolerance] = limit.rate.as_ref().map_or([0; 2], parameters);
         out.extend([name | (kind(limit.key) as u64) << 32 | method << 40 | class << 48 | over << 56]);
         out.extend([interval, tolerance, limit.suspend.or(limit.ban).map_or(0, nanoseconds)]);
-        out.extend(in_kernel(&limit.windows, &limit.tallies));
-        out.extend(in_kernel(&limit.site_windows, &limit.site_tallies));
+        out.extend(kept_windows(&limit.windows, &limit.tallies));
+        out.extend(kept_windows(&limit.site_windows, &limit.site_tallies));
         out.extend([at_once(limit)]);
     }
     for (order, max) in orders.iter().filter_map(|order| Some((order, order.max?))) {
@@ -163,7 +163,7 @@ pub(crate) fn windows(windows: &[Window]) -> [u64; window::WINDOWS] {
 
 /// The windows that the kernel keeps of a limit. Where only the daemon counts it is one that no call fills, so that each call asks
 /// for the cell that the daemon suspends.
-fn in_kernel(written: &[Window], tallies: &Tallies) -> [u64; window::WINDOWS] {
+fn kept_windows(written: &[Window], tallies: &Tallies) -> [u64; window::WINDOWS] {
     let mut out = windows(written);
     if let (true, false, [first, ..]) = (written.is_empty(), tallies.is_empty(), &mut out) {
         *first = window::Window::new(window::CALLS as u32, 0).0;
@@ -188,13 +188,19 @@ pub(super) fn put_trunks(cells: &mut Cells, trunks: &[Trunk], interfaces: &HashM
     cells.put(&out)
 }
 
-/// The limits of a profile that may count what has this [list](list_of), with their numbers.
-fn listed<'a>(config: &'a Config, profile: &'a Profile, list: u32) -> impl Iterator<Item = (u64, &'a Limit)> {
-    profile.limits.iter().take(A_PROFILE).filter_map(move |name| {
+/// The limits of a profile that the kernel asks, with their numbers. Heads are added up by the daemon alone.
+fn in_kernel<'a>(config: &'a Config, profile: &'a Profile) -> impl Iterator<Item = (u64, &'a Limit)> {
+    profile.limits.iter().filter_map(move |name| {
         let (place, limit) = config.limits.iter().enumerate().find(|(_, limit)| limit.name == *name)?;
+        limit.heads.is_empty().then_some((place as u64 + 1, limit))
+    })
+}
+
+/// Those of them that may count what has this [list](list_of).
+fn listed<'a>(config: &'a Config, profile: &'a Profile, list: u32) -> impl Iterator<Item = (u64, &'a Limit)> {
+    in_kernel(config, profile).take(A_PROFILE).filter(move |(_, limit)| {
         let method = limit.method.unwrap_or(Method::Invite) as u8;
-        let counts = list_of(if limit.count == Count::Failures { FAILURE } else { method });
-        (counts == list).then_some((place as u64 + 1, limit))
+        list_of(if limit.count == Count::Failures { FAILURE } else { method }) == list
     })
 }
 

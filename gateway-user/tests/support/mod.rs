@@ -16,7 +16,7 @@ use gateway_common::{
     Class, Method, Reason, Verdict,
     call::{Call, State},
     judged::Who,
-    limit::{CellKey, window::Ring},
+    limit::{CellKey, Table, window::Ring},
 };
 use gateway_user::selftest::SelfTest;
 use gateway_user::{
@@ -77,6 +77,10 @@ pub(crate) struct Board {
     pub(crate) uncounted: u64,
     /// Sources that the PBX knows, and until when by the clock.
     pub(crate) known: Vec<(IpAddr, u64)>,
+    /// Sources that are where they say, and until when by the clock.
+    pub(crate) present: HashMap<u64, u64>,
+    /// Whether there is room for another ban.
+    pub(crate) no_bans: bool,
     /// What the tables remember of calls and registrations.
     pub(crate) records: Vec<Call>,
     pub(crate) now: Option<Timestamp>,
@@ -195,8 +199,14 @@ impl Gateway for Fake {
         Ok(self.0.lock().unwrap().cells.get(key).copied())
     }
 
+    fn present_until(&self, source: u64) -> anyhow::Result<u64> {
+        Ok(self.0.lock().unwrap().present.get(&source).copied().unwrap_or(0))
+    }
+
     fn set_cell(&mut self, key: &CellKey, ring: Option<&Ring>) -> anyhow::Result<()> {
-        let cells = &mut self.0.lock().unwrap().cells;
+        let mut board = self.0.lock().unwrap();
+        anyhow::ensure!(ring.is_none() || key.table() != Table::Bans || !board.no_bans, "all places are taken");
+        let cells = &mut board.cells;
         match ring {
             Some(ring) => cells.insert(*key, *ring),
             None => cells.remove(key),
@@ -293,6 +303,7 @@ pub(crate) fn event() -> Event {
         line: 0,
         clock: 0,
         held: Vec::new(),
+        tried: None,
     }
 }
 

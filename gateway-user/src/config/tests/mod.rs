@@ -247,6 +247,7 @@ fn every_key_is_understood() {
                 site_concurrent: None,
                 tallies: Tallies::default(),
                 site_tallies: Tallies::default(),
+                heads: Vec::new(),
                 suspend: None,
                 over: Over::Warn,
                 ban: None,
@@ -267,6 +268,7 @@ fn every_key_is_understood() {
                 site_concurrent: None,
                 tallies: Tallies::default(),
                 site_tallies: Tallies::default(),
+                heads: Vec::new(),
                 suspend: None,
                 over: Over::Drop,
                 ban: None,
@@ -511,3 +513,19 @@ fn minutes_and_numbers_are_read_in_one_string_or_a_list() {
 
 const OF_MINUTES: &str = "[interface.eth0]\nrole = \"wan\"\n[interface.eth1]\nrole = \"lan\"\n[site]\nregion = \"JP\"\n\
                                   [profile.default]\nlimits = [\"talk\"]\n[limit.talk]\nkey = \"line\"\nclass = \"international\"\n";
+
+#[test]
+fn heads_are_read_and_ban_or_warn() {
+    let limit = "[interface.eth0]\nrole = \"wan\"\n[interface.eth1]\nrole = \"lan\"\n[site]\nregion = \"JP\"\n\
+                 [profile.default]\nlimits = [\"plan\"]\n[limit.plan]\nkey = \"source\"\nheads = \"6/10m, 20/1d\"\n";
+    for (over, ban) in [("ban", Some(300)), ("warn", None)] {
+        let (config, warnings) = parse(&format!("{limit}over = {over:?}\n"), None, Path::new(".")).unwrap();
+        assert_eq!(warnings, []);
+        let [plan] = config.limits.as_slice() else { panic!("one limit") };
+        let windows: Vec<String> = plan.heads.iter().map(ToString::to_string).collect();
+        assert_eq!((windows.join(" ").as_str(), plan.over.as_str()), ("6/10m 20/1d", over));
+        assert_eq!((plan.ban, plan.rate, &plan.tallies), (ban.map(Duration::from_secs), None, &Tallies::default()));
+    }
+    let found = bad(&format!("{limit}over = \"suspend\"\n"));
+    assert!(found.iter().any(|it| it.to_string().contains("is not for heads; write over = \"ban\"")), "{found:?}");
+}

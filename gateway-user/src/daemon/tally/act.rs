@@ -87,7 +87,7 @@ impl Core {
                 undo: format!("tollgate resume {}", named.word()),
             })
         });
-        let mut over: Vec<OverView> = over.collect();
+        let mut over: Vec<OverView> = over.chain(self.sources_over(clocks)).collect();
         over.sort_by(|one, other| (one.since, &one.limit, &one.what).cmp(&(other.since, &other.limit, &other.what)));
         over
     }

@@ -3,8 +3,10 @@
 
 mod act;
 mod follow;
+mod heads;
 mod kept;
 mod numbers;
+mod scans;
 mod sums;
 mod words;
 
@@ -31,6 +33,7 @@ use crate::{
     },
 };
 use follow::{Calls, Step};
+use heads::Heads;
 pub(super) use kept::open;
 use numbers::Waiting;
 use sums::{Distinct, Same, Time};
@@ -88,6 +91,8 @@ pub(super) struct Tally {
     calls: Calls,
     sums: HashMap<CellKey, Sum>,
     waiting: Waiting,
+    /// What sources outside try.
+    heads: Heads,
     remembered: usize,
     /// Calls that no room was left for, and when that was told.
     left_out: u64,
@@ -154,6 +159,7 @@ impl Placed {
 impl Tally {
     /// Notes an event that may be of a call.
     pub(super) fn note(&mut self, event: &Event) {
+        self.heads.note(event);
         if !self.waiting.note(event) {
             self.left_out += 1;
         }
@@ -246,11 +252,12 @@ impl Tally {
 
     /// What it adds up for.
     pub(super) fn cells(&self) -> impl Iterator<Item = &CellKey> {
-        self.sums.keys()
+        self.sums.keys().chain(self.heads.cells())
     }
 
     /// Forgets what led to suspensions that the operator lifted; calls that are up count from now.
     pub(super) fn forget(&mut self, key: &CellKey, now: u64) {
+        self.heads.forget(key);
         let Some(sum) = self.sums.get_mut(key) else { return };
         sum.time.begin_anew(now);
         sum.distinct.0.clear();
@@ -263,11 +270,12 @@ impl Core {
     /// Adds up what calls brought since the last look, and suspends or tells what is over its limit.
     pub fn count_calls(&mut self) {
         let config = Arc::clone(&self.config);
+        self.count_heads(&config);
         let rules = Rules::of(&config);
         if rules.0.is_empty() {
             // What was added up for limits that are gone is of no use to others that come.
             if self.tally.calls.looked != 0 {
-                self.tally = Tally::default();
+                self.tally = Tally { heads: std::mem::take(&mut self.tally.heads), ..Tally::default() };
                 kept::remove(&self.state_dir);
             }
             self.tally.waiting.clear();
@@ -305,11 +313,11 @@ impl Core {
         self.tally.sums.get(key).and_then(level).unwrap_or_default()
     }
 
-    /// How full the sums of each cell are.
+    /// How full the sums of each cell are; of heads in front of one number, those that are over their limit.
     pub(super) fn levels(&self) -> Levels {
         let (rules, now) = (Rules::of(&self.config), self.gateway.clock());
         let level = |(key, sum): (&CellKey, &Sum)| Some((*key, words::levels(sum, rules.get(key)?.1, now)));
-        self.tally.sums.iter().filter_map(level).collect()
+        self.tally.sums.iter().filter_map(level).chain(self.levels_of_heads(now)).collect()
     }
 }
 

@@ -139,6 +139,11 @@ impl Numbers {
     pub(super) const fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// When the last one was called.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.0.last().map(|(_, time)| *time)
+    }
 }
 
 /// Different numbers, each with the last call to it.
@@ -150,10 +155,15 @@ pub(super) struct Distinct(pub(super) Numbers);
 impl Distinct {
     /// A number was called then.
     pub(super) fn call(&mut self, number: u64, time: u64) {
+        self.note(number, time, MOST_NUMBERS);
+    }
+
+    /// The same where no limit allows more than `most`.
+    pub(super) fn note(&mut self, number: u64, time: u64, most: u32) {
         let numbers = &mut self.0.0;
         let before = numbers.iter().position(|(other, _)| *other == number);
         let time = before.map_or(time, |at| numbers.remove(at).1.max(time));
-        self.0.add(number, time, MOST_NUMBERS as usize + 1);
+        self.0.add(number, time, most as usize + 1);
     }
 
     /// How many were called within the last `stretch` before `now`, up to one more than the greatest limit.

@@ -60,6 +60,12 @@ pub(crate) fn allowed(limit: &Limit, key: &CellKey) -> Vec<String> {
 const MINUTES: &str = "min";
 const NUMBERS: &str = "numbers";
 const SAME: &str = "calls to one number";
+const HEADS: &str = "heads of one number";
+
+/// How full each window of heads is, `level` said of a stretch.
+pub(super) fn of_heads(windows: &[Window], level: impl Fn(u64) -> u64) -> Vec<String> {
+    windows.iter().map(|it| said(level(nanoseconds(it.per)), it, HEADS)).collect()
+}
 
 /// A minute that has begun is one.
 fn minutes(time: u64, window: &Window) -> String {
