@@ -177,7 +177,7 @@ fn import(it: &Import) -> Facts {
 fn schedule(it: &Schedule) -> Facts {
     vec![
         ("hours", Some(it.shown_hours())),
-        ("days", Some(it.shown_days())),
+        ("days", Some(it.shown_days()).filter(|days| !days.is_empty())),
         ("holidays", it.holidays.as_str().map(str::to_owned)),
         ("dates", list(&it.dates)),
         ("time_zone", it.zone.clone()),
