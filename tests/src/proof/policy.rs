@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn the_policies_are_the_shipped_one_in_enforce_mode() {
-        for (text, limits) in [(shipped(""), 7), (limited(50), 7)] {
+        for (text, limits) in [(shipped(""), 9), (limited(50), 9)] {
             let (config, _) = config::parse(&text, None, Path::new(".")).unwrap();
             assert_eq!((config.mode, config.interfaces.len(), config.limits.len()), (Mode::Enforce, 3, limits));
             assert!(config.floor);
