@@ -558,7 +558,7 @@ fn a_breaker_is_listed_kept_in_the_journal_and_lifted_by_its_country() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!((&lines[0]["action"], &lines[0]["kind"]), (&"suspended".into(), &"site".into()));
     assert_eq!(lines[0]["undo"], "tollgate resume SL");
-    assert_eq!(lines[0]["expires"], at(24 * 3600).to_string());
+    assert_eq!(lines[0]["expires"], at(72 * 3600).to_string());
     assert_eq!(
         (&lines[1]["action"], &lines[1]["level"]),
         (&"counted".into(), &"20 of 20/1h, 20 of 60/1d, 0 of 6 at once".into())

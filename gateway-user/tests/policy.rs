@@ -366,7 +366,7 @@ fn a_limit_on_heads_takes_no_place_of_a_profile_and_no_packet_is_held_against_it
         text
     };
     let nine = compile(&policy(&text(9)), &[], &HashMap::new(), 1).expect_err("nine that the kernel asks").to_string();
-    assert!(nine.contains("profile.default has 9 limits, and a profile can have 8"), "{nine}");
+    assert!(nine.contains("profile.default has 9 limits that count calls"), "{nine}");
     let mut engine = host(&policy(&text(8)));
     for _ in 0..5 {
         is(&mut engine, "0312345678", Pass, Reason::Allowed);
@@ -375,5 +375,34 @@ fn a_limit_on_heads_takes_no_place_of_a_profile_and_no_packet_is_held_against_it
     let mut engine = host(&policy(&text(0)));
     for head in ["", "0", "00", "000", "9", "90"] {
         assert_eq!(call(&mut engine, &format!("{head}12345678")).verdict(), Pass, "{head}");
+    }
+}
+
+/// Eight limits of a profile count calls, and eight REGISTER; the ninth call limit would be asked of nobody.
+#[test]
+fn a_profile_has_eight_limits_for_calls_and_as_many_for_registrations() {
+    let with = |calls: u32, registrations: u32| {
+        let names = (0..calls).map(|n| format!("\"c{n}\"")).chain((0..registrations).map(|n| format!("\"r{n}\"")));
+        let mut text = format!("{HEAD}[profile.default]\nlimits = [{}]\n", names.collect::<Vec<_>>().join(", "));
+        for (letter, method, count) in [("c", "INVITE", calls), ("r", "REGISTER", registrations)] {
+            for n in 0..count {
+                // Each admits one more than the one before: the last is the closest of all.
+                let burst = 20 - n;
+                let _ = write!(
+                    text,
+                    "[limit.{letter}{n}]\nkey = \"source\"\nmethod = \"{method}\"\nrate = \"1/h\"\nburst = {burst}\n"
+                );
+            }
+        }
+        policy(&text)
+    };
+    let mut engine = host(&with(8, 8));
+    for _ in 0..13 {
+        is(&mut engine, "0312345678", Pass, Reason::Allowed);
+    }
+    is(&mut engine, "0312345678", Drop, Reason::SourceLimit);
+    for (calls, registrations, what) in [(9, 1, "9 limits that count calls"), (1, 9, "9 limits that count REGISTER")] {
+        let refused = compile(&with(calls, registrations), &[], &HashMap::new(), 1).unwrap_err().to_string();
+        assert!(refused.contains(what) && refused.contains("profile.default"), "{refused}");
     }
 }

@@ -12,8 +12,7 @@ use crate::{
         protocol::Command,
         suggest::{PeakView, SuggestionView},
     },
-    policy::floor::BREAKER,
-    suggest::{Limit, edited, of_line, of_site, unified},
+    suggest::{LEAST, Limit, edited, of_line, of_site, unified},
     zone,
 };
 
@@ -106,7 +105,7 @@ fn diff(args: &SuggestArgs, found: &SuggestionView) -> Result<String, Failure> {
         fs::read_to_string(&file).map_err(|error| Failure::Refused(format!("{name} cannot be read: {error}")))?;
     // A file that is not the one in force may lack the limit, and gets it.
     let limit = if args.config.is_some() { own.map(|limit| limit.name.as_str()) } else { found.limit.as_deref() };
-    let (windows, site_windows) = (of_line(found.line.peaks), of_site(found.site.peaks));
+    let (windows, site_windows) = (of_line(found.line.peaks, &LEAST), of_site(found.site.peaks, &LEAST));
     let since = found
         .since
         .map_or_else(|| "no call".to_owned(), |since| since.to_zoned(zone::current()).strftime("%F").to_string());
@@ -149,13 +148,14 @@ fn show(found: &SuggestionView, out: &mut Out) -> Result<(), Failure> {
         out.table(&["INVITEs of", ">in 1s", ">in 60s"], &found.bursts.iter().map(row).collect::<Vec<_>>())?;
         out.toned("other requests that passed are counted by method only, in `tollgate counters`", Tone::Dim)?;
     }
-    for it in found
-        .countries
-        .iter()
-        .filter(|it| BREAKER.iter().zip([2, 3]).any(|(window, at)| it.peaks[at] > u64::from(window.count)))
-    {
-        let [hour, day] = BREAKER;
-        let told = format!("{}: the floor stops calls abroad at more than {hour} or {day} to one country", it.of);
+    if !found.floor_windows.is_empty() {
+        let windows: Vec<String> = found.floor_windows.iter().map(|window| format!("{window:?}")).collect();
+        let told = format!(
+            "the floor stops all calls abroad at more than {} to one country, which leaves no room: write floor_windows = [{}] at the \
+             top of the file",
+            found.floor_in_force.join(" or "),
+            windows.join(", ")
+        );
         out.toned(&told, Tone::Warn)?;
     }
     if found.damaged + found.lost > 0 {

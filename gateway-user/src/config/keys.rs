@@ -67,6 +67,8 @@ impl Kind {
             Self::Top => keys! {
                 "mode" => r#"mode = "monitor""#,
                 "floor" => "floor = true",
+                "floor_windows" => r#"floor_windows = ["40/1h", "64/8h"]"#,
+                "floor_concurrent" => "floor_concurrent = 12",
                 "interface" => "[interface.eth0]",
                 "sip" => "[sip]",
                 "site" => "[site]",

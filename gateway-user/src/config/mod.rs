@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod file;
+mod floor;
 mod heads;
 mod import;
 mod journal;
@@ -32,6 +33,7 @@ use std::{path::Path, sync::Arc};
 use jiff::civil::Date;
 use toml::de::DeTable;
 
+pub use floor::Breaker;
 pub use list_file::{ListFile, Writer as ListWriter};
 pub use model::*;
 pub use problem::{Complaint, Problem, Problems, Warning};
@@ -109,6 +111,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
     let top = Section::new(report, Kind::Top, table);
     let mode = top.choice(report, "mode", &[("monitor", Mode::Monitor), ("enforce", Mode::Enforce)]);
     let floor = top.flag(report, "floor").unwrap_or(true);
+    let breaker = floor::breaker(report, &top);
     let interfaces = site::interfaces(report, &top);
     let sip = site::sip(report, &top);
     let calendar = schedule::calendar(report, &top, lists.today);
@@ -142,6 +145,7 @@ fn policy(report: &mut Report<'_>, table: &DeTable<'_>, lists: &Lists<'_>) -> Co
         path: None,
         mode: mode.unwrap_or(Mode::Monitor),
         floor,
+        breaker,
         interfaces,
         sip,
         site,

@@ -6,7 +6,7 @@ use gateway_common::{Class, Method};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ListFile, Tallies, named};
+use super::{Breaker, ListFile, Tallies, named};
 pub use crate::imports::{Import, Imported};
 pub use crate::schedule::{OnHolidays, Schedule, Scheduled};
 use crate::what::What;
@@ -20,6 +20,9 @@ pub struct Config {
     pub mode: Mode,
     /// Whether the protections that act in either mode are on.
     pub floor: bool,
+    /// What the floor counts calls to one country by.
+    #[serde(default)]
+    pub breaker: Breaker,
     /// The interfaces, in the order of the file.
     pub interfaces: Vec<Interface>,
     /// What is SIP and how it is read.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::{
     ToSpan as _,
-    civil::{Date, Time, Weekday},
+    civil::{Date, Time},
     tz::TimeZone,
 };
 
@@ -15,7 +15,7 @@ use super::{
     section::{Section, Span},
     values,
 };
-use crate::schedule::{DAY, OnHolidays, Schedule, Scheduled, holidays, last_holiday};
+use crate::schedule::{DAY, NAMES, OnHolidays, Schedule, Scheduled, WEEK, holidays, last_holiday};
 
 /// A warning comes so long before the days of the holidays that are built in are over.
 const MONTHS_AHEAD: i64 = 3;
@@ -73,13 +73,18 @@ pub(super) fn schedules(report: &mut Report<'_>, top: &Section<'_>, calendar: &C
         if let Err(complaint) = values::name(named.name) {
             report.problem(&named.span, complaint);
         }
-        let hours = section.parsed(report, "hours", hours);
+        let written = section.parsed(report, "hours", hours);
+        let (hours, spans) =
+            written.map_or((None, Vec::new()), |(hours, spans)| (Some(hours).filter(|hours| !hours.is_empty()), spans));
         let days = section.parsed(report, "days", days);
         let words = [("include", OnHolidays::Include), ("exclude", OnHolidays::Exclude)];
         let on_holidays = section.choice(report, "holidays", &words);
         if let (Some(span), Some(_), None) = (section.span("holidays"), on_holidays, &calendar.dates) {
             let message = format!("schedule.{} asks for holidays, and [site] has none", shown(named.name));
             report.missing(&span, Complaint::new(message, r#"write holidays = ["JP"], or days, in [site]"#));
+        }
+        if !spans.is_empty() {
+            across_days(report, section, on_holidays);
         }
         if section.span("hours").is_none() && section.span("days").is_none() && on_holidays != Some(OnHolidays::Include)
         {
@@ -91,7 +96,8 @@ pub(super) fn schedules(report: &mut Report<'_>, top: &Section<'_>, calendar: &C
         let schedule = Schedule {
             name: named.name.to_owned(),
             hours: hours.unwrap_or_else(|| vec![(0, DAY)]),
-            days: days.unwrap_or([every && on_holidays != Some(OnHolidays::Include); 7]),
+            days: days.unwrap_or([every && spans.is_empty() && on_holidays != Some(OnHolidays::Include); 7]),
+            spans,
             holidays: on_holidays.unwrap_or(OnHolidays::Ordinary),
             dates: calendar.dates.clone().filter(|_| on_holidays.is_some()).unwrap_or_default(),
             zone: section.parsed(report, "time_zone", zone).or_else(|| calendar.zone.clone()),
@@ -99,6 +105,18 @@ pub(super) fn schedules(report: &mut Report<'_>, top: &Section<'_>, calendar: &C
         out.push((named.span, schedule));
     }
     out
+}
+
+/// What does not go with hours that name their days.
+fn across_days(report: &mut Report<'_>, section: &Section<'_>, on_holidays: Option<OnHolidays>) {
+    if let Some(span) = section.span("days") {
+        let message = "days beside hours that name their days";
+        report.problem(&span, Complaint::new(message, r#"remove it, or write hours = "18:00-08:00""#));
+    }
+    if let (Some(span), Some(OnHolidays::Exclude)) = (section.span("holidays"), on_holidays) {
+        let message = "hours across days cannot leave holidays out";
+        report.problem(&span, Complaint::new(message, r#"write holidays = "include", or hours and days apart"#));
+    }
 }
 
 /// Every schedule that is named exists, and every one is named.
@@ -156,10 +174,13 @@ fn zone(text: &str) -> Result<String, Complaint> {
     }
 }
 
-const HOURS: &str = r#"write from and to, such as "18:00-08:00" or "08:00-12:00, 13:00-17:00""#;
+const HOURS: &str = r#"write from and to, such as "18:00-08:00", "08:00-12:00, 13:00-17:00" or "fri 18:00-mon 08:00""#;
 
-/// `18:00-08:00`, or several of them.
-fn hours(text: &str) -> Result<Vec<(u16, u16)>, Complaint> {
+/// Windows of a day, and those across days.
+type Hours = (Vec<(u16, u16)>, Vec<(u16, u16)>);
+
+/// `18:00-08:00`, or several of them; or `fri 18:00-mon 08:00`, or several of those.
+fn hours(text: &str) -> Result<Hours, Complaint> {
     let wrong = || Complaint::new(format!("{:?} are no hours", shown(text)), HOURS);
     let minute = |text: &str| -> Option<u16> {
         if text == "24:00" {
@@ -173,7 +194,25 @@ fn hours(text: &str) -> Result<Vec<(u16, u16)>, Complaint> {
         let (from, to) = (minute(from.trim())?, minute(to.trim())?);
         (from < DAY).then_some((from, to))
     };
-    text.split(',').map(|part| window(part).ok_or_else(wrong)).collect()
+    let of_week = |text: &str| {
+        let (name, time) = text.trim().split_once(' ')?;
+        Some((u16::try_from(day(name)?).ok()? * DAY + minute(time.trim())?) % WEEK)
+    };
+    let span = |part: &str| {
+        let (from, to) = part.split_once('-')?;
+        Some((of_week(from)?, of_week(to)?))
+    };
+    let parts = text.split(',');
+    if text.contains(|letter: char| letter.is_ascii_alphabetic()) {
+        return Ok((Vec::new(), parts.map(|part| span(part).ok_or_else(wrong)).collect::<Result<_, _>>()?));
+    }
+    Ok((parts.map(|part| window(part).ok_or_else(wrong)).collect::<Result<_, _>>()?, Vec::new()))
+}
+
+/// The place of a day in the week, from Monday on.
+fn day(text: &str) -> Option<usize> {
+    let text = text.trim().to_ascii_lowercase();
+    NAMES.iter().position(|name| text == *name)
 }
 
 /// `mon-fri`, `sat`, or several of them.
@@ -182,24 +221,18 @@ fn days(text: &str) -> Result<[bool; 7], Complaint> {
         let message = format!("{:?} are no days", shown(text));
         Complaint::new(message, r#"write such as "mon-fri" or "sat, sun""#)
     };
-    let day = |text: &str| {
-        let text = text.trim().to_ascii_lowercase();
-        let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-        names.iter().position(|name| text == *name).map(|place| Weekday::Monday.wrapping_add(place as i64))
-    };
     let mut out = [false; 7];
     for part in text.split(',') {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
-        let (from, to) = (day(from).ok_or_else(wrong)?, day(to).ok_or_else(wrong)?);
-        let mut day = from;
+        let (mut at, to) = (day(from).ok_or_else(wrong)?, day(to).ok_or_else(wrong)?);
         loop {
-            if let Some(slot) = out.get_mut(usize::from(day.to_monday_zero_offset().unsigned_abs())) {
+            if let Some(slot) = out.get_mut(at) {
                 *slot = true;
             }
-            if day == to {
+            if at == to {
                 break;
             }
-            day = day.wrapping_add(1);
+            at = (at + 1) % out.len();
         }
     }
     Ok(out)

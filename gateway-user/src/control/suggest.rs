@@ -41,6 +41,12 @@ pub struct SuggestionView {
     pub windows: Vec<String>,
     /// The windows suggested for the site.
     pub site_windows: Vec<String>,
+    /// What the floor counts calls to one country by; empty where it is off.
+    #[serde(default)]
+    pub floor_in_force: Vec<String>,
+    /// The windows suggested for it; empty where those in force leave room.
+    #[serde(default)]
+    pub floor_windows: Vec<String>,
     /// Records that are damaged and were left out.
     pub damaged: u64,
     /// Records given up since the daemon started.

@@ -142,7 +142,7 @@ impl<'c> Named<'c> {
 
     fn windows(&self) -> &[Window] {
         match (self.limit, &self.order) {
-            _ if self.is_of_floor() => &floor::BREAKER,
+            _ if self.is_of_floor() => &self.config.breaker.windows,
             (Some(limit), _) if self.kind() == Some(Key::Site) => &limit.site_windows,
             (Some(limit), _) => &limit.windows,
             (None, Some((_, max))) => std::slice::from_ref(max),
@@ -153,7 +153,7 @@ impl<'c> Named<'c> {
     /// How many calls may be up at once.
     pub(super) fn at_once(&self) -> Option<u32> {
         match self.limit {
-            _ if self.is_of_floor() => (self.kind() == Some(Key::Country)).then_some(floor::AT_ONCE),
+            _ if self.is_of_floor() => (self.kind() == Some(Key::Country)).then_some(self.config.breaker.at_once),
             Some(limit) if self.kind() == Some(Key::Site) => limit.site_concurrent,
             limit => limit?.concurrent,
         }
@@ -197,8 +197,7 @@ impl<'c> Named<'c> {
         };
         let country = Site::name(ring.cause);
         let why = if self.is_of_floor() {
-            let ([hour, day], at_once) = (floor::BREAKER, floor::AT_ONCE);
-            format!("more than {hour}, {day} or {at_once} at once to {country} by the whole site")
+            format!("more than {} to {country} by the whole site", self.config.breaker.shown("or"))
         } else if let Some(over) = over {
             over
         } else if let (Some(limit), true) = (self.limit, self.windows().is_empty()) {

@@ -10,7 +10,7 @@ use crate::{
         suggest::{PeakView, SuggestionView, bursts, rows},
     },
     journal,
-    suggest::{ENOUGH, Proposed, of_line, of_site},
+    suggest::{ENOUGH, LEAST, Proposed, of_floor, of_line, of_site},
 };
 
 impl Core {
@@ -29,11 +29,14 @@ impl Core {
         let in_force = limit.into_iter().flat_map(|limit| limit.windows.iter().chain(&limit.site_windows));
         let in_force = in_force.map(ToString::to_string).collect();
         let limit = limit.map(|limit| limit.name.clone());
+        let floor = if self.config.floor { self.config.breaker.windows.clone() } else { Vec::new() };
         self.later(move |reader| {
             let found = journal::peaks(reader, &span)?;
             // The line that reached the most is another in each window.
             let highest = |place: usize| found.lines.iter().map(|(_, peaks)| peaks[place]).max().unwrap_or(0);
             let line = [0, 1, 2, 3].map(highest);
+            let country = |place: usize| found.countries.iter().map(|(_, peaks)| peaks[place]).max().unwrap_or(0);
+            let floor_windows = of_floor([0, 1, 2, 3].map(country), &floor);
             let texts = |windows: Vec<Proposed>| windows.iter().map(Proposed::text).collect();
             let observed = u64::try_from(found.observed.as_secs()).unwrap_or(0);
             let view = SuggestionView {
@@ -47,8 +50,10 @@ impl Core {
                 refused: found.refused,
                 line: PeakView { of: "line".into(), peaks: line },
                 site: PeakView { of: "site".into(), peaks: found.site },
-                windows: texts(of_line(line)),
-                site_windows: texts(of_site(found.site)),
+                windows: texts(of_line(line, &LEAST)),
+                site_windows: texts(of_site(found.site, &LEAST)),
+                floor_in_force: floor.iter().map(ToString::to_string).collect(),
+                floor_windows: texts(floor_windows),
                 lines: rows(found.lines),
                 countries: rows(found.countries),
                 bursts: bursts(found.bursts),

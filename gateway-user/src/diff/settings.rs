@@ -16,7 +16,14 @@ pub(super) fn changes(before: &Config, after: &Config) -> Vec<Change> {
         let mode = |config: &Config| vec![("", Some(config.mode.as_str().to_owned()))];
         part(&mut out, "mode", &mode(before), &mode(after));
     }
-    let floor = |config: &Config| vec![("", Some(if config.floor { "on" } else { "off" }.to_owned()))];
+    let floor = |config: &Config| {
+        let breaker = &config.breaker;
+        vec![
+            ("", Some(if config.floor { "on" } else { "off" }.to_owned())),
+            ("windows", list(&breaker.windows)),
+            ("concurrent", Some(breaker.at_once.to_string())),
+        ]
+    };
     part(&mut out, "floor", &floor(before), &floor(after));
     if !before.overridden.interfaces {
         sections(&mut out, "interface", &before.interfaces, &after.interfaces, |it| &it.name, interface);
@@ -178,7 +185,7 @@ fn import(it: &Import) -> Facts {
 fn schedule(it: &Schedule) -> Facts {
     vec![
         ("hours", Some(it.shown_hours())),
-        ("days", Some(it.shown_days())),
+        ("days", Some(it.shown_days()).filter(|days| !days.is_empty())),
         ("holidays", it.holidays.as_str().map(str::to_owned)),
         ("dates", list(&it.dates)),
         ("time_zone", it.zone.clone()),

@@ -21,9 +21,41 @@ pub(super) fn limits(shipped: &'static str) -> &'static str {
     &shipped[above..]
 }
 
-/// The line that names them in a profile.
+/// The key that names them in a profile.
 pub(super) fn names(shipped: &'static str) -> &'static str {
-    shipped.lines().find(|line| line.starts_with("limits = ")).unwrap_or_default()
+    let first = shipped.find("\nlimits = [").map_or(shipped.len(), |at| at + 1);
+    let rest = &shipped[first..];
+    &rest[..rest.find("]\n").map_or(rest.len(), |at| at + 1)]
+}
+
+/// The schedules of its limits, with the comment above them. A region without its own has no holidays.
+pub(super) fn times(shipped: &'static str, region: &str) -> String {
+    let first = shipped.find("\n[schedule.").unwrap_or(shipped.len());
+    let above = shipped[..first].rfind("\n\n").map_or(0, |at| at + 2);
+    let behind = shipped[first..].find("\n\n").map_or(shipped.len(), |at| first + at + 2);
+    without_holidays(&shipped[above..behind], shipped, region)
+}
+
+/// The lines of `[site]` that say when days begin and which are holidays, as comments in a region without its own.
+pub(super) fn calendar(shipped: &'static str, region: &str) -> String {
+    let keys = ["time_zone = ", "holidays = "];
+    let is_of = |line: &&str| keys.iter().any(|key| line.trim_start_matches("# ").starts_with(key));
+    let site = shipped.split("\n[site]").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+    let lines: Vec<&str> = site.lines().filter(is_of).collect();
+    if is_own(shipped, region) {
+        return lines.join("\n") + "\n";
+    }
+    let zone = "# In which the schedules below count; that of this machine, where none is named.\n# time_zone = \"Asia/Tokyo\"\n";
+    format!("{zone}# holidays = [\"2026-12-25\"]        # then write holidays = \"include\" in [schedule.weekend]\n")
+}
+
+fn is_own(shipped: &str, region: &str) -> bool {
+    shipped.contains(&format!("region = {region:?}"))
+}
+
+fn without_holidays(text: &str, shipped: &str, region: &str) -> String {
+    let stays = |line: &&str| is_own(shipped, region) || !line.starts_with("holidays = ");
+    text.split_inclusive('\n').filter(stays).collect()
 }
 
 /// What its default profile blocks, and the comment on it.
@@ -53,6 +85,9 @@ mod tests {
             let shipped = of(region);
             assert!(shipped.contains(&format!("region = \"{region}\"")));
             assert_eq!((limits(shipped), names(shipped)), (limits(jp), names(jp)), "{region}");
+            // Only Japan's holidays are built in.
+            assert_eq!(times(shipped, region).replace("holidays = \"include\"\n", ""), times(jp, "FR"), "{region}");
+            assert!(calendar(shipped, region).starts_with("time_zone = "), "{region}");
             let (entries, told) = blocked(shipped);
             assert!(entries.len() > 10 && entries.contains(&"SL".to_owned()) && entries.contains(&"+979".to_owned()));
             assert_eq!(told.len(), 2, "{told:?}");

@@ -8,7 +8,7 @@ use super::{Findings, Found, Peer, Survey, shipped};
 use crate::{
     config::Role,
     numbering,
-    suggest::{self, MARGIN, MOST},
+    suggest::{self, MARGIN, MOST, SHIPPED},
 };
 
 /// Ports that the policy has anyway.
@@ -19,6 +19,8 @@ const TOLD: usize = 20;
 const ABROAD: &str = "abroad";
 /// Begins the line of the calls abroad that one telephone has at once.
 const AT_ONCE: &str = "concurrent = ";
+/// How many it has there.
+const SHIPPED_AT_ONCE: u64 = 6;
 
 /// A policy in monitor mode, with comments, for what was found. It has the protections of the policy that is shipped for the
 /// region, with room for what the capture shows.
@@ -43,15 +45,19 @@ pub fn policy(found: &Findings) -> Result<String> {
     site(&mut text, found);
     profile(&mut text, found);
     trunks(&mut text, found);
-    let limits = shipped::limits(shipped::of(&found.region));
+    let shipped = shipped::of(&found.region);
+    text.push_str(&shipped::times(shipped, found.region.as_str()));
+    let limits = shipped::limits(shipped);
     match at_once(found) {
         Ok(None) => text.push_str(limits),
-        Ok(Some((many, evidence))) => replace(&mut text, limits, &format!("{evidence}\n{AT_ONCE}{many}")),
-        Err(why) => replace(&mut text, limits, &format!("{why}\n# {AT_ONCE}3")),
+        Ok(Some((many, evidence))) => {
+            replace(&mut text, limits, |limit, _| (limit == ABROAD).then(|| format!("{evidence}\n{AT_ONCE}{many}")));
+        }
+        Err(why) => replace(&mut text, limits, |_, line| Some(format!("{why}\n# {line}"))),
     }
     let Some((name, survey)) = survey.filter(|(_, survey)| survey.abroad.calls > 0) else { return Ok(text) };
-    let windows = suggest::of_line(survey.abroad.line);
-    let site_windows = suggest::of_site(survey.abroad.site);
+    let windows = suggest::of_line(survey.abroad.line, &SHIPPED);
+    let site_windows = suggest::of_site(survey.abroad.site, &SHIPPED);
     let observed = format!("{} calls abroad of the site in {}", survey.abroad.calls, plain(name));
     let limit =
         suggest::Limit { name: Some(ABROAD), windows: &windows, site_windows: &site_windows, observed: &observed };
@@ -70,13 +76,19 @@ fn at_once(found: &Findings) -> Result<Option<(u64, String)>, &'static str> {
     let seen = found.survey.as_ref().map_or(0, |(_, survey)| survey.abroad.at_once);
     let many = (seen * MARGIN).min(MOST);
     let why = format!("# Suggested: at most {seen} at once were seen; {many} is {MARGIN} times that, at most {MOST}.");
-    Ok((many > 3).then_some((many, why)))
+    Ok((many > SHIPPED_AT_ONCE).then_some((many, why)))
 }
 
-/// Adds the limits, with another line in the place of that of the calls at once.
-fn replace(text: &mut String, limits: &str, line: &str) {
+/// Adds the limits, with other lines in the place of those of the calls at once: for the limit with this name, of the line that
+/// stands there.
+fn replace(text: &mut String, limits: &str, line: impl Fn(&str, &str) -> Option<String>) {
+    let mut limit = "";
     for old in limits.lines() {
-        text.push_str(if old.starts_with(AT_ONCE) { line } else { old });
+        if let Some(name) = old.strip_prefix("[limit.") {
+            limit = name.trim_end_matches(']');
+        }
+        let new = old.starts_with(AT_ONCE).then(|| line(limit, old)).flatten();
+        text.push_str(new.as_deref().unwrap_or(old));
         text.push('\n');
     }
 }
@@ -168,9 +180,11 @@ fn site(text: &mut String, found: &Findings) {
         text,
         "[site]\n# {}: access, carrier and service codes, the national plan, emergency numbers.\nregion = {:?}\n\
          # extensions = \"2-5\"              # so many digits are your own extensions\n\
-         # own_numbers = [\"+81312345678\"]   # your numbers: never international\n",
+         # own_numbers = [\"+81312345678\"]   # your numbers: never international\n\
+         {}\n",
         plain(found.region_by),
-        found.region
+        found.region,
+        shipped::calendar(shipped::of(&found.region), &found.region)
     );
 }
 

@@ -74,7 +74,7 @@ pub fn decided(config: &Config, orders: &[ActiveOrder], lists: &Lists, judged: &
             Some((order, rule)) => (found.order, found.rule) = (Some(order.number), Some(rule)),
             None => {}
         },
-        Reason::Floor if judged.class() == Class::International => found.limit = Some(counted(&digits)),
+        Reason::Floor if judged.class() == Class::International => found.limit = Some(counted(config, &digits)),
         Reason::Floor => found.rule = Some(floor(&digits)),
         reason if limit(reason) => found.limit = Some(used_up(config, profile, judged, from)),
         Reason::Allowed | Reason::NoNumber => {
@@ -93,11 +93,11 @@ fn trunk(config: &Config, from: IpAddr) -> Option<&str> {
 }
 
 /// What the floor counts of a call abroad.
-fn counted(digits: &str) -> String {
-    let ([hour, day], at_once) = (super::floor::BREAKER, super::floor::AT_ONCE);
+fn counted(config: &Config, digits: &str) -> String {
+    let breaker = config.breaker.shown("and");
     let country = super::explain::named_country(digits);
     format!(
-        "the floor: at most {hour}, {day} and {at_once} at once to one country, and one in 12h to a country new to the site in which fraud ends \
+        "the floor: at most {breaker} to one country, and one in 12h to a country new to the site in which fraud ends \
          up; dialled{country}"
     )
 }

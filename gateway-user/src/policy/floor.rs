@@ -12,26 +12,14 @@ use super::{
     cells::{Cells, Full},
     limits,
 };
-use crate::config::{Config, Window};
+use crate::config::Config;
 
 /// Countries in which fraud ends up, each with its sources.
 const HOT_COUNTRIES: &str = include_str!("../../data/hot.tsv");
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// Calls of the site to one country, after which none goes abroad.
-///
-/// Japan's fraud of 2015 placed 8,000 calls to one country in two days, 2.8 a minute. Thirty telephones with a tenth of
-/// their calls abroad place 20 in an hour less than once in a hundred years by Poisson, were all to one country.
-pub const BREAKER: [Window; 2] = [Window { count: 20, per: HOUR }, Window { count: 60, per: DAY }];
-/// Calls of the site that are up to one country at once, after the last of which none goes abroad.
-///
-/// Of the same thirty telephones, three minutes a call, fewer than one call abroad is up in the busy hour (0.1 × 30 × 2 calls
-/// of 3 minutes are 0.3 Erlang); more than six at once by Poisson less than once in a million of them.
-pub const AT_ONCE: u32 = 6;
-/// How long the breaker stays open unless somebody resumes: over a night, so that somebody looks.
-pub const OPEN: Duration = DAY;
+/// How long the breaker stays open unless somebody resumes: over a weekend, so that somebody looks. After a day it would close within
+/// the same weekend, for as many calls again.
+pub const OPEN: Duration = Duration::from_secs(72 * 3600);
 /// How long the first call to a new country is the only one, where fraud ends up there; Simwood gives hotspots one in 12 h.
 pub const NEW: Duration = Duration::from_secs(12 * 3600);
 
@@ -49,8 +37,8 @@ pub(super) fn put(cells: &mut Cells, config: &Config) -> Result<(), Full> {
     let mut out = [0; LIMIT_CELLS as usize];
     let head = u64::from(FLOOR_CELL) | (Key::Country as u64) << 32 | OVER_SUSPEND << 56;
     let first = [head, limits::nanoseconds(NEW), 0, limits::nanoseconds(OPEN)];
-    let windows = limits::windows(&BREAKER).into_iter().chain([0; window::WINDOWS]);
-    let values = first.into_iter().chain(windows).chain([u64::from(AT_ONCE)]);
+    let windows = limits::windows(&config.breaker.windows).into_iter().chain([0; window::WINDOWS]);
+    let values = first.into_iter().chain(windows).chain([u64::from(config.breaker.at_once)]);
     for (cell, value) in out.iter_mut().zip(values) {
         *cell = value;
     }
@@ -65,8 +53,10 @@ pub(super) fn put(cells: &mut Cells, config: &Config) -> Result<(), Full> {
 
 #[cfg(test)]
 mod tests {
+    use gateway_common::policy::image::{LIMIT_AT_ONCE, LIMIT_WINDOWS};
+
     use super::*;
-    use crate::numbering;
+    use crate::{config::parse, numbering};
 
     #[test]
     fn every_hot_country_is_one_and_has_a_source() {
@@ -88,8 +78,23 @@ mod tests {
             let mut cells = Cells::new();
             put(&mut cells, &config).unwrap();
             assert_eq!(cells.get(FLOOR_LIMIT) != 0, floor);
+            let at = cells.get(FLOOR_LIMIT) as u32;
+            let calls = |place| window::Window(cells.get(at + place)).calls();
+            assert!(!floor || [calls(LIMIT_WINDOWS), calls(LIMIT_WINDOWS + 1)] == [20, 60]);
             let sierra_leone = u32::from(country_number("SL").unwrap());
             assert_eq!(cells.get(HOT + sierra_leone / 64) >> (sierra_leone % 64) & 1 != 0, floor);
         }
+    }
+
+    #[test]
+    fn the_file_raises_what_it_counts_by() {
+        let text = "floor_windows = [\"40/1h\", \"64/8h\"]\nfloor_concurrent = 12\n";
+        let (config, warnings) = parse(text, None, std::path::Path::new(".")).unwrap();
+        assert!(!warnings.iter().any(|it| it.to_string().contains("floor")), "{warnings:?}");
+        let mut cells = Cells::new();
+        put(&mut cells, &config).unwrap();
+        let at = cells.get(FLOOR_LIMIT) as u32;
+        let windows = [0, 1, 2].map(|place| window::Window(cells.get(at + LIMIT_WINDOWS + place)).calls());
+        assert_eq!((windows, cells.get(at + LIMIT_AT_ONCE)), ([40, 64, 0], 12));
     }
 }

@@ -6,7 +6,8 @@ use gateway_common::{
     Method,
     limit::{gcra, name_hash, window},
     policy::image::{
-        FAILURE, IN_FRONT_CEILING, Key, LIMIT_CELLS, OVER_BAN, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS, list_of,
+        FAILURE, IN_FRONT_CEILING, Key, LIMIT_CELLS, LISTS, OVER_BAN, OVER_DROP, OVER_SUSPEND, OVER_WARN, TRUNK_CELLS,
+        list_of,
     },
 };
 
@@ -16,8 +17,10 @@ use crate::{
     daemon::ActiveOrder,
 };
 
-/// Limits that a profile can name: a byte each in one cell.
+/// Limits of a profile that can count one request: a byte each in one cell.
 const A_PROFILE: usize = 8;
+/// What the [lists](list_of) count.
+const COUNTED: [&str; LISTS as usize] = ["calls", "REGISTER", "OPTIONS", "failures", "other requests"];
 /// Limits and trunks are numbered from 1 in one byte, of which [`IN_FRONT_CEILING`] is none.
 pub(super) const MOST: usize = 254;
 /// The tolerance of a trunk's rate that drops.
@@ -54,9 +57,14 @@ pub(super) fn problems(config: &Config, errors: &mut Vec<String>, warnings: &mut
         }
     }
     for profile in &config.profiles {
-        let (name, count) = (&profile.name, in_kernel(config, profile).count());
-        if count > A_PROFILE {
-            errors.push(format!("profile.{name} has {count} limits, and a profile can have {A_PROFILE}: remove some"));
+        for (what, list) in COUNTED.into_iter().zip(0..) {
+            let count = listed(config, profile, list).count();
+            if count > A_PROFILE {
+                let name = &profile.name;
+                errors.push(format!(
+                    "profile.{name} has {count} limits that count {what}, and a profile can have {A_PROFILE} of them: remove some"
+                ));
+            }
         }
     }
 }
@@ -188,19 +196,13 @@ pub(super) fn put_trunks(cells: &mut Cells, trunks: &[Trunk], interfaces: &HashM
     cells.put(&out)
 }
 
-/// The limits of a profile that the kernel asks, with their numbers. Heads are added up by the daemon alone.
-fn in_kernel<'a>(config: &'a Config, profile: &'a Profile) -> impl Iterator<Item = (u64, &'a Limit)> {
+/// The limits of a profile that may count what has this [list](list_of), with their numbers. Heads are added up by the daemon alone.
+fn listed<'a>(config: &'a Config, profile: &'a Profile, list: u32) -> impl Iterator<Item = (u64, &'a Limit)> {
     profile.limits.iter().filter_map(move |name| {
         let (place, limit) = config.limits.iter().enumerate().find(|(_, limit)| limit.name == *name)?;
-        limit.heads.is_empty().then_some((place as u64 + 1, limit))
-    })
-}
-
-/// Those of them that may count what has this [list](list_of).
-fn listed<'a>(config: &'a Config, profile: &'a Profile, list: u32) -> impl Iterator<Item = (u64, &'a Limit)> {
-    in_kernel(config, profile).take(A_PROFILE).filter(move |(_, limit)| {
         let method = limit.method.unwrap_or(Method::Invite) as u8;
-        list_of(if limit.count == Count::Failures { FAILURE } else { method }) == list
+        let counts = list_of(if limit.count == Count::Failures { FAILURE } else { method });
+        (counts == list && limit.heads.is_empty()).then_some((place as u64 + 1, limit))
     })
 }
 

@@ -8,7 +8,7 @@ mod holidays;
 use std::borrow::Cow;
 
 use jiff::{
-    Timestamp,
+    Timestamp, ToSpan as _,
     civil::{Date, Weekday},
     tz::TimeZone,
 };
@@ -25,6 +25,10 @@ use crate::{
 const DAYS_AHEAD: usize = 400;
 /// Minutes of a day on which no clock is set.
 pub const DAY: u16 = 24 * 60;
+/// Minutes of such a week.
+pub const WEEK: u16 = 7 * DAY;
+/// The days of the week, as a policy file names them.
+pub const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// `[schedule.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +38,10 @@ pub struct Schedule {
     /// From and to, in minutes of the day on the wall clock. A window that does not end later than it begins ends on the
     /// next day.
     pub hours: Vec<(u16, u16)>,
+    /// From and to across days, in minutes of the week from Monday on; one that does not end later than it begins ends in
+    /// the next week. Where there are any, `hours` are whole days and `days` none, for the sake of holidays.
+    #[serde(default)]
+    pub spans: Vec<(u16, u16)>,
     /// The days on which its windows begin, from Monday on.
     pub days: [bool; 7],
     /// What holidays are.
@@ -85,17 +93,22 @@ impl OnHolidays {
 }
 
 impl Schedule {
-    /// `18:00-08:00`, as the policy file writes it.
+    /// `18:00-08:00` or `fri 18:00-mon 08:00`, as the policy file writes it.
     pub fn shown_hours(&self) -> String {
         let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let of_week = |minute: u16| {
+            let day = NAMES.get(usize::from(minute / DAY)).copied().unwrap_or_default();
+            format!("{day} {}", clock(minute % DAY))
+        };
+        let spans = self.spans.iter().map(|&(from, to)| format!("{}-{}", of_week(from), of_week(to)));
         let windows = self.hours.iter().map(|&(from, to)| format!("{}-{}", clock(from), clock(to)));
-        windows.collect::<Vec<_>>().join(", ")
+        let shown: Vec<String> = if self.spans.is_empty() { windows.collect() } else { spans.collect() };
+        shown.join(", ")
     }
 
     /// `mon, tue`: the days on which its windows begin, holidays left aside.
     pub fn shown_days(&self) -> String {
-        let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-        let days = names.into_iter().zip(self.days).filter(|(_, on)| *on).map(|(name, _)| name);
+        let days = NAMES.into_iter().zip(self.days).filter(|(_, on)| *on).map(|(name, _)| name);
         days.collect::<Vec<_>>().join(", ")
     }
 
@@ -116,31 +129,39 @@ impl Schedule {
     /// The windows that begin on a day. Where the clock is set forward over a boundary it is at that moment; where it is
     /// set back over one, at the first of the two.
     fn windows(&self, day: Date, zone: &TimeZone) -> Vec<(Timestamp, Timestamp)> {
-        if !self.begins_on(day) {
-            return Vec::new();
-        }
-        let at = |day: Date, minute: u16| {
-            let (day, minute) = if minute < DAY { (day, minute) } else { (day.tomorrow().ok()?, minute - DAY) };
+        let at = |minute: u16| {
+            let (day, minute) = (day.checked_add(i32::from(minute / DAY).days()).ok()?, minute % DAY);
             let time = day.at((minute / 60) as i8, (minute % 60) as i8, 0, 0);
             Some(time.to_zoned(zone.clone()).ok()?.timestamp())
         };
-        let window = |&(from, to): &(u16, u16)| Some((at(day, from)?, at(day, if to > from { to } else { to + DAY })?));
-        self.hours.iter().filter_map(window).collect()
+        let window = |(from, to): (u16, u16)| Some((at(from)?, at(to)?));
+        let hours = self.hours.iter().filter(|_| self.begins_on(day));
+        let hours = hours.map(|&(from, to)| (from, if to > from { to } else { to + DAY }));
+        let of_today = |minute: u16| usize::from(minute / DAY) == place(day.weekday());
+        let spans = self.spans.iter().filter(|(from, _)| of_today(*from));
+        let spans = spans.map(|&(from, to)| (from % DAY, from % DAY + (WEEK + to - from - 1) % WEEK + 1));
+        hours.chain(spans).filter_map(window).collect()
+    }
+
+    /// The earliest day on which a window may have begun that holds on this one.
+    fn first(&self, today: Date) -> Option<Date> {
+        today.checked_sub(if self.spans.is_empty() { 1 } else { 7 }.days()).ok()
     }
 
     /// Whether it holds at `now`.
     pub fn is_active(&self, now: Timestamp) -> bool {
         let zone = self.zone();
         let today = now.to_zoned(zone.clone()).date();
-        let days = [today.yesterday().ok(), Some(today)];
-        let mut windows = days.into_iter().flatten().flat_map(|day| self.windows(day, &zone));
+        let Some(first) = self.first(today) else { return false };
+        let mut windows =
+            first.series(1.day()).take_while(|day| *day <= today).flat_map(|day| self.windows(day, &zone));
         windows.any(|(from, to)| (from..to).contains(&now))
     }
 
     /// When it next begins or ends after `now`; `None` where it does not within a year.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let (zone, active) = (self.zone(), self.is_active(now));
-        let mut day = now.to_zoned(zone.clone()).date().yesterday().ok()?;
+        let mut day = self.first(now.to_zoned(zone.clone()).date())?;
         for _ in 0..DAYS_AHEAD {
             let mut ends: Vec<Timestamp> = self.windows(day, &zone).into_iter().flat_map(|(a, b)| [a, b]).collect();
             ends.sort_unstable();

@@ -118,6 +118,43 @@ fn several_windows_and_windows_of_a_whole_day() {
 }
 
 #[test]
+fn a_weekend_goes_from_friday_evening_to_monday_morning() {
+    let weekend = schedule("Asia/Tokyo", "hours = \"fri 18:00-mon 08:00\"\nholidays = \"include\"");
+    assert_eq!((weekend.shown_hours().as_str(), weekend.shown_days().as_str()), ("fri 18:00-mon 08:00", ""));
+    holds(
+        &weekend,
+        &[
+            ("2026-11-13T17:59:59+09:00", false), // Friday
+            ("2026-11-13T18:00:00+09:00", true),
+            ("2026-11-15T12:00:00+09:00", true),
+            ("2026-11-16T07:59:59+09:00", true),
+            ("2026-11-16T08:00:00+09:00", false),
+            ("2026-11-03T00:00:00+09:00", true), // Culture Day, a Tuesday
+            ("2026-11-03T23:59:59+09:00", true),
+            ("2026-11-04T00:00:00+09:00", false),
+        ],
+    );
+    let next = |moment: &str| weekend.next_change(at(moment));
+    assert_eq!(next("2026-11-11T10:00:00+09:00"), Some(at("2026-11-13T18:00:00+09:00")));
+    assert_eq!(next("2026-11-15T10:00:00+09:00"), Some(at("2026-11-16T08:00:00+09:00")));
+    // The Monday behind is Labour Thanksgiving Day.
+    assert_eq!(next("2026-11-20T20:00:00+09:00"), Some(at("2026-11-24T00:00:00+09:00")));
+    // From Sunday to Wednesday, and from Monday to the Monday behind.
+    let over = schedule("Asia/Tokyo", "hours = \"sun 22:00-wed 06:00\"");
+    holds(&over, &[("2026-11-17T12:00:00+09:00", true), ("2026-11-18T06:00:00+09:00", false)]);
+    assert_eq!(over.next_change(at("2026-11-17T12:00:00+09:00")), Some(at("2026-11-18T06:00:00+09:00")));
+    let always = schedule("Asia/Tokyo", "hours = \"mon 08:00-mon 08:00\"");
+    assert_eq!(always.next_change(at("2026-11-17T12:00:00+09:00")), None);
+    assert!(always.is_active(at("2026-11-16T07:00:00+09:00")));
+    // To the end of Sunday.
+    let days = schedule("Asia/Tokyo", "hours = \"sat 00:00-sun 24:00\"");
+    assert_eq!(days.next_change(at("2026-11-14T12:00:00+09:00")), Some(at("2026-11-16T00:00:00+09:00")));
+    // In Berlin a weekend in which the clock is set back is an hour longer.
+    let berlin = schedule("Europe/Berlin", "hours = \"fri 18:00-mon 08:00\"");
+    assert_eq!(berlin.next_change(at("2026-10-23T16:00:00Z")), Some(at("2026-10-26T07:00:00Z")));
+}
+
+#[test]
 fn the_policy_at_a_moment_has_what_holds_then() {
     let config = policy(
         "[site]\nregion = \"JP\"\ntime_zone = \"Asia/Tokyo\"\n[profile.default]\nclass.premium = \"block\"\n\

@@ -120,13 +120,13 @@ mod tests {
     use super::*;
     use crate::{
         config,
-        suggest::{of_line, of_site},
+        suggest::{LEAST, SHIPPED, of_line, of_site},
     };
 
     const POLICY: &str = include_str!("../../policies/jp.toml");
 
     fn with(text: &str, name: Option<&str>, peak: u64) -> Result<String> {
-        let (windows, site_windows) = (of_line([peak; 4]), of_site([peak; 4]));
+        let (windows, site_windows) = (of_line([peak; 4], &LEAST), of_site([peak; 4], &LEAST));
         edited(text, &Limit { name, windows: &windows, site_windows: &site_windows, observed: "8d were observed" })
     }
 
@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn only_the_windows_change_and_each_says_why() {
-        assert_eq!(with(POLICY, Some("abroad"), 0).unwrap(), POLICY, "what is shipped is right for who calls little");
+        let (windows_of, site) = (of_line([0; 4], &SHIPPED), of_site([0; 4], &SHIPPED));
+        let shipped = Limit { name: Some("abroad"), windows: &windows_of, site_windows: &site, observed: "nothing" };
+        assert_eq!(edited(POLICY, &shipped).unwrap(), POLICY, "what is shipped stays as it is written");
         let found = with(POLICY, Some("abroad"), 20).unwrap();
         assert_eq!(windows(&found, "abroad"), ["40/1d", "40/1h", "60/1d"]);
         let diff = unified(POLICY, &found, "/etc/tollgate/tollgate.toml");

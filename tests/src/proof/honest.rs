@@ -105,6 +105,8 @@ pub struct Behaved {
 /// Where kernel and host decide otherwise, or the kernel refuses.
 pub fn behave(behaviour: Behaviour) -> Result<Behaved> {
     let config = weekend::installed(Mode::Enforce)?;
+    // A Tuesday morning in Japan.
+    let config = config.at("2026-11-10T01:00:00Z".parse()?);
     let mut stage = Stage { pair: Pair::new(&config)?, now: 1000 * SECOND, behaved: Behaved::default() };
     for number in 0..CALLS {
         let began = stage.now;

@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn the_policies_are_the_shipped_one_in_enforce_mode() {
-        for (text, limits) in [(shipped(""), 8), (limited(50), 8)] {
+        for (text, limits) in [(shipped(""), 10), (limited(50), 10)] {
             let (config, _) = config::parse(&text, None, Path::new(".")).unwrap();
             assert_eq!((config.mode, config.interfaces.len(), config.limits.len()), (Mode::Enforce, 3, limits));
             assert!(config.floor);

@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, net::Ipv4Addr, path::Path};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use gateway_common::{Reason, Verdict, judge::Side};
 use gateway_user::{
     config::{self, Config, Mode},
     engine::host::HostEngine,
     policy,
 };
+use jiff::{SignedDuration, Timestamp};
 
 /// The shipped first policy of a site in Japan.
 const SHIPPED: &str = include_str!("../../../gateway-user/policies/jp.toml");
@@ -58,7 +59,10 @@ pub(super) enum Seen {
 }
 
 /// The shipped policy as somebody has installed it.
-pub(crate) fn installed(mode: Mode) -> Result<Config> {
+///
+/// # Errors
+/// Where it does not load.
+pub fn installed(mode: Mode) -> Result<Config> {
     let mut text = SHIPPED.to_owned();
     for line in INSTALLED {
         text = text.replacen(line, &line["# ".len()..], 1);
@@ -71,17 +75,42 @@ pub(crate) fn installed(mode: Mode) -> Result<Config> {
 
 /// The gateway.
 pub(super) struct Gate {
+    config: Config,
+    interfaces: HashMap<String, u32>,
     engine: HostEngine,
+    /// The wall time at which the engine's clock is 0.
+    epoch: Timestamp,
+    /// When a schedule of the policy next begins or ends, on the engine's clock.
+    edge: u64,
     frame: Vec<u8>,
 }
 
 impl Gate {
-    /// Under the shipped policy in this mode.
-    pub(super) fn new(mode: Mode) -> Result<Self> {
-        let config = installed(mode)?;
+    /// Under a policy, from this time in Japan on.
+    pub(super) fn new(config: Config, epoch: &str) -> Result<Self> {
+        let epoch = format!("{epoch}[Asia/Tokyo]").parse::<jiff::Zoned>().context("no time")?.timestamp();
         let interfaces = HashMap::from([("eth0".to_owned(), WAN), ("eth1".to_owned(), LAN)]);
-        let (image, _) = policy::compile(&config, &[], &interfaces, 1)?;
-        Ok(Self { engine: HostEngine::new(image), frame: Vec::new() })
+        let (image, _) = policy::compile(&config.at(epoch), &[], &interfaces, 1)?;
+        let mut gate = Self { config, interfaces, engine: HostEngine::new(image), epoch, edge: 0, frame: Vec::new() };
+        gate.edge = gate.next_edge(epoch);
+        Ok(gate)
+    }
+
+    /// Puts the policy in force as it holds at `now`, where a schedule has begun or ended since: what the daemon does.
+    pub(super) fn keep_up(&mut self, now: u64) -> Result<()> {
+        if now < self.edge {
+            return Ok(());
+        }
+        let time = self.epoch + SignedDuration::from_nanos(i64::try_from(now)?);
+        let (image, _) = policy::compile(&self.config.at(time), &[], &self.interfaces, 1)?;
+        self.engine.replace(image);
+        self.edge = self.next_edge(time);
+        Ok(())
+    }
+
+    fn next_edge(&self, time: Timestamp) -> u64 {
+        let next = self.config.next_change(time);
+        next.map_or(u64::MAX, |next| u64::try_from(next.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// Sends a message at `now`, in nanoseconds.

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use gateway_common::Reason;
-use gateway_user::config::Mode;
+use gateway_user::{
+    config::{Config, Mode},
+    schedule::holidays,
+};
+use jiff::{ToSpan as _, civil::Date};
 
 use super::{
     attack::{PBX, PROVIDER},
     call::{Answer, Call, Leg, Method},
-    gate::{Gate, Party},
+    gate::{Gate, Party, installed},
     run::{End, Ended, Run, SECOND},
     world::{FRAUD, HOME, TRADE, number},
 };
@@ -19,8 +23,13 @@ use crate::differential::Chance;
 const CALLS_A_STATION: f64 = 0.5;
 /// Mean time of a call in seconds, of the same model.
 const HOLD: f64 = 200.0;
-/// How busy the hours from 8 to 19 are.
-const DAY: [f64; 11] = [0.3, 0.9, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.8, 0.4];
+/// How busy the hours from 8 to 22 are. From 19 on somebody stays late; assumed is a twentieth of a busy hour.
+const DAY: [f64; 14] = [0.3, 0.9, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.8, 0.4, LATE, LATE, LATE];
+/// The same of a Saturday, from 10 to 16.
+const SATURDAY: [f64; 6] = [LATE; 6];
+const LATE: f64 = 0.05;
+/// The first day, a Monday.
+const FIRST: Date = jiff::civil::date(2026, 11, 9);
 /// Calls that find the other end busy; redialled up to three times.
 const BUSY: f64 = 0.15;
 /// Calls abroad that go elsewhere than where the office trades: to the countries that fraud goes to as well.
@@ -35,6 +44,8 @@ pub struct Office {
     pub stations: u32,
     /// The share of its calls that goes abroad.
     pub abroad: f64,
+    /// Whether half of those goes to one country.
+    pub partner: bool,
 }
 
 /// What a time came to.
@@ -81,13 +92,23 @@ impl Tally {
 }
 
 impl Office {
-    /// Plays so many days, five working days a week, under the shipped policy in this mode.
+    /// Plays so many days under the shipped policy in this mode. On Sundays and holidays nobody calls.
     pub fn play(&self, mode: Mode, days: u64) -> Result<Tally> {
-        let mut run = Run::new(Gate::new(mode)?, usize::MAX);
+        self.play_under(installed(mode)?, days)
+    }
+
+    /// The same under another policy.
+    pub fn play_under(&self, config: Config, days: u64) -> Result<Tally> {
+        let mut run = Run::new(Gate::new(config, "2026-11-09T00:00")?, usize::MAX);
         let mut chance = Chance(0x0ff1_ce00 + u64::from(self.stations));
         let mut luck = Chance(0xbad_1dea);
         let mut tally = Tally::default();
-        let calls = (0..days).filter(|day| day % 7 < 5).flat_map(|day| self.day(day * 24 * 3600, &mut chance));
+        let closed = holidays("JP").unwrap_or_default();
+        let open = |day: &u64| {
+            let date = i64::try_from(*day).ok().and_then(|day| FIRST.checked_add(day.days()).ok());
+            day % 7 < 6 && date.is_none_or(|date| !closed.contains(&date))
+        };
+        let calls = (0..days).filter(open).flat_map(|day| self.day(day, &mut chance));
         run.play(calls, |ended| {
             tally.count(ended);
             let again = ended.end == End::Busy && ended.call.redials < 3;
@@ -97,19 +118,22 @@ impl Office {
                 call.answer = answer(&mut luck);
                 (20 + luck.below(70) as u64, call)
             })
-        });
+        })?;
         Ok(tally)
     }
 
-    /// The calls of a day that begins at this second, in order.
-    fn day(&self, midnight: u64, chance: &mut Chance) -> Vec<(u64, Call)> {
+    /// The calls of the so-manieth day, in order.
+    fn day(&self, day: u64, chance: &mut Chance) -> Vec<(u64, Call)> {
         let mut calls = Vec::new();
-        let stations = f64::from(self.stations);
-        for (hour, busy) in (8..).zip(DAY) {
+        let (midnight, stations) = (day * 24 * 3600, f64::from(self.stations));
+        let saturday = day % 7 == 5;
+        let (first, hours): (u64, &[f64]) = if saturday { (10, &SATURDAY) } else { (8, &DAY) };
+        for (hour, busy) in (first..).zip(hours) {
             let from = midnight + hour * 3600;
             let rate = stations * CALLS_A_STATION * busy;
             for at in arrivals(rate, from, chance) {
-                calls.push((at, self.outbound(chance)));
+                let station = self.station(chance);
+                calls.push((at, self.outbound(station, chance)));
             }
             for at in arrivals(rate, from, chance) {
                 calls.push((at, inbound(chance)));
@@ -120,30 +144,37 @@ impl Office {
                 calls.push((at, Call::request(Method::Register, leg, 201 + station)));
             }
         }
-        self.bursts(midnight, chance, &mut calls);
+        if !saturday {
+            self.bursts(midnight, chance, &mut calls);
+        }
         calls.sort_by_key(|(at, _)| *at);
         calls
     }
 
-    /// Somebody works through a list of twelve customers, and conferences of six are dialled within half a minute: one of
+    /// Somebody works through a list of twelve customers, and somebody dials a conference of six within half a minute: one of
     /// each a day for ten stations.
     fn bursts(&self, midnight: u64, chance: &mut Chance, calls: &mut Vec<(u64, Call)>) {
         for _ in 0..self.stations.div_ceil(10) {
             let mut list = midnight + 10 * 3600 + chance.below(5 * 3600) as u64;
+            let station = self.station(chance);
             for _ in 0..12 {
-                calls.push((list * SECOND, self.outbound(chance)));
+                calls.push((list * SECOND, self.outbound(station, chance)));
                 list += 30 + chance.below(120) as u64;
             }
             let mut conference = midnight + 9 * 3600 + chance.below(8 * 3600) as u64;
+            let station = self.station(chance);
             for _ in 0..6 {
-                calls.push((conference * SECOND, self.outbound(chance)));
+                calls.push((conference * SECOND, self.outbound(station, chance)));
                 conference += 1 + chance.below(8) as u64;
             }
         }
     }
 
-    fn outbound(&self, chance: &mut Chance) -> Call {
-        let station = chance.below(self.stations as usize) as u32;
+    fn station(&self, chance: &mut Chance) -> u32 {
+        chance.below(self.stations as usize) as u32
+    }
+
+    fn outbound(&self, station: u32, chance: &mut Chance) -> Call {
         let out = Leg { from: PBX, to: PROVIDER, challenged: false };
         let legs = if station.is_multiple_of(OUTSIDE) {
             vec![Leg { from: outside(station), to: PBX, challenged: true }, out]
@@ -154,6 +185,8 @@ impl Office {
         let dialled = if part(chance) < self.abroad {
             let (code, pattern) = if part(chance) < ELSEWHERE {
                 FRAUD[chance.below(FRAUD.len())]
+            } else if self.partner && chance.below(2) == 0 {
+                TRADE[0]
             } else {
                 TRADE[chance.below(TRADE.len())]
             };

@@ -1,7 +1,8 @@
 //! What toll fraud costs over a weekend under the shipped policy, and what honest years and storms lose by it.
 //!
 //! Everything is played on a scripted clock through the engine of this process: real frames, both directions, with the
-//! answers of PBX and provider and the timers of RFC 3261. Results are counts, and the same in every run.
+//! answers of PBX and provider and the timers of RFC 3261; at the edges of schedules the policy is put in force anew, as the
+//! daemon does it. Results are counts, and the same in every run.
 //!
 //! The paces are those of known cases: 22 calls a minute (a call each 2.67 s in the New York Times' case), 4 (11,000 calls to
 //! Latvia and Somalia in 46 hours), 2.8 (8,000 calls to Sierra Leone in two days, Asahi Shimbun, 2015).
@@ -19,9 +20,8 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use gateway_user::config::Mode;
 
-pub(crate) use gate::installed;
-
-pub use attack::{Aim, Attack, Loss, Place, WEEKEND};
+pub use attack::{Aim, Attack, Loss, Place, WEEKEND, When};
+pub use gate::installed;
 pub use honest::{Office, Tally};
 pub use storm::{STORMS, Storm};
 pub use world::Tariff;
@@ -52,11 +52,16 @@ pub fn main(options: &Options) -> Result<()> {
 
 fn weekend(options: &Options) -> Result<()> {
     let tariff = Tariff::load()?;
-    println!("The weekend: {} hours, policies/jp.toml with its trunk named, floor on", options.hours);
     println!(
-        "{:<8} {:>5} {:>6} {:>5} {:<9} {:>7} {:<8} {:>8} {:>8} {:>10} {:>9} {:>14}  cut for",
+        "The weekend: {} hours from Friday 18:00 on, and a day from Tuesday 10:00 on; policies/jp.toml with its trunk named, \
+         floor on",
+        options.hours
+    );
+    println!(
+        "{:<7} {:<8} {:>6} {:>6} {:>5} {:<9} {:>7} {:<8} {:>8} {:>8} {:>10} {:>9} {:>14}  cut for",
+        "when",
         "from",
-        "/min",
+        "/day",
         "talk s",
         "users",
         "to",
@@ -71,7 +76,7 @@ fn weekend(options: &Options) -> Result<()> {
     let attacks = if options.all { attack::all() } else { attack::shown() };
     for attack in attacks {
         for mode in [Mode::Monitor, Mode::Enforce] {
-            let loss = attack.play(mode, options.hours * 3600, &tariff)?;
+            let loss = attack.play(mode, attack.seconds().min(options.hours * 3600), &tariff)?;
             println!("{}", line(&attack, mode, &loss));
         }
     }
@@ -80,6 +85,10 @@ fn weekend(options: &Options) -> Result<()> {
 
 fn line(attack: &Attack, mode: Mode, loss: &Loss) -> String {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let when = match attack.when {
+        When::Friday => "friday",
+        When::Tuesday => "tuesday",
+    };
     let place = match attack.place {
         Place::Account => "account",
         Place::Pc => "pc",
@@ -91,8 +100,8 @@ fn line(attack: &Attack, mode: Mode, loss: &Loss) -> String {
         Aim::Twenty => "20",
     };
     format!(
-        "{place:<8} {:>5.1} {:>6} {:>5} {aim:<9} {:>7} {:<8} {:>8} {:>8} {:>10} {:>9} {:>14}  {}",
-        attack.pace as f64 / 10.0,
+        "{when:<7} {place:<8} {:>6} {:>6} {:>5} {aim:<9} {:>7} {:<8} {:>8} {:>8} {:>10} {:>9} {:>14}  {}",
+        attack.pace,
         attack.talk,
         attack.users,
         attack.sources,
@@ -107,15 +116,16 @@ fn line(attack: &Attack, mode: Mode, loss: &Loss) -> String {
 }
 
 fn years(options: &Options) -> Result<()> {
-    println!("\nHonest years: {} days, five working days a week", options.days);
+    println!("\nHonest years: {} days from a Monday on", options.days);
     println!(
         "{:<48} {:>8} {:>7} {:>8} {:>7} {:>5} {:>8} {:>9}  cut for",
         "", "calls", "abroad", "others", "delayed", "cut", "but list", "by floor"
     );
     for stations in [10, 30, 100] {
-        for abroad in [0.1, 0.3] {
-            let office = Office { stations, abroad };
-            let name = format!("{stations} stations, {:.0} % abroad", abroad * 100.0);
+        for (abroad, partner) in [(0.1, false), (0.3, false), (0.3, true)] {
+            let office = Office { stations, abroad, partner };
+            let half = if partner { ", half to one country" } else { "" };
+            let name = format!("{stations} stations, {:.0} % abroad{half}", abroad * 100.0);
             let (enforced, monitored) =
                 (office.play(Mode::Enforce, options.days)?, office.play(Mode::Monitor, options.days)?);
             println!("{}", tallied(&name, &enforced, &monitored));

@@ -6,6 +6,7 @@ use std::{
     collections::{BinaryHeap, HashMap},
 };
 
+use anyhow::Result;
 use gateway_common::Reason;
 
 use super::{
@@ -37,6 +38,8 @@ pub(super) struct Ended<'a> {
     pub(super) call: &'a Call,
     /// When it was dialled, in nanoseconds.
     pub(super) began: u64,
+    /// When that was decided, in nanoseconds.
+    pub(super) at: u64,
     /// How it ended.
     pub(super) end: End,
     /// Whether it went on only after a request of it had been stopped.
@@ -87,11 +90,14 @@ impl Run {
 
     /// Plays calls, which come in the order of their time in nanoseconds. `ended` hears of each once it is decided, and may
     /// have another one dialled so many seconds later.
+    ///
+    /// # Errors
+    /// Where the policy does not compile for some time.
     pub(super) fn play(
         &mut self,
         calls: impl IntoIterator<Item = (u64, Call)>,
         mut ended: impl FnMut(&Ended<'_>) -> Option<(u64, Call)>,
-    ) {
+    ) -> Result<()> {
         let mut calls = calls.into_iter().peekable();
         loop {
             let due = self.agenda.peek().map(|Reverse((at, ..))| *at);
@@ -102,7 +108,8 @@ impl Run {
                     }
                 }
                 _ => {
-                    let Some(Reverse((now, _, id, step))) = self.agenda.pop() else { return };
+                    let Some(Reverse((now, _, id, step))) = self.agenda.pop() else { return Ok(()) };
+                    self.gate.keep_up(now)?;
                     self.step(now, id, step, &mut ended);
                 }
             }
@@ -133,7 +140,7 @@ impl Run {
         };
         if let Some(end) = end {
             let Running { call, began, delayed, would, .. } = &running;
-            let told = Ended { call, began: *began, end, delayed: *delayed, would: *would };
+            let told = Ended { call, began: *began, at: now, end, delayed: *delayed, would: *would };
             if let Some((after, again)) = ended(&told) {
                 self.begin(now + after * SECOND, again);
             }

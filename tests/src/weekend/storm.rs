@@ -6,12 +6,15 @@ use gateway_user::config::Mode;
 use super::{
     attack::{PBX, PROVIDER},
     call::{Answer, Call, Leg, Method},
-    gate::{Gate, Party},
+    gate::{Gate, Party, installed},
     honest::{Tally, inbound},
     run::{Run, SECOND},
     world::{HOME, number},
 };
 use crate::differential::Chance;
+
+/// When they come: the morning of a working day.
+const MORNING: &str = "2026-11-10T10:00";
 
 /// A storm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +52,12 @@ impl Storm {
 
     /// Plays it under the shipped policy in this mode.
     pub fn play(self, mode: Mode) -> Result<Tally> {
-        let mut run = Run::new(Gate::new(mode)?, usize::MAX);
+        let mut run = Run::new(Gate::new(installed(mode)?, MORNING)?, usize::MAX);
         let mut tally = Tally::default();
         run.play(self.calls(&mut Chance(0x5704_3570)), |ended| {
             tally.count(ended);
             None
-        });
+        })?;
         Ok(tally)
     }
 
