@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::bpf_spin_lock as Lock,
     btf_maps::{Array, HashMap},
-    helpers::generated::{bpf_ktime_get_ns, bpf_spin_lock, bpf_spin_unlock},
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_spin_lock, bpf_spin_unlock},
     macros::btf_map,
 };
 use gateway_common::{
@@ -122,7 +122,8 @@ pub(crate) extern "C" fn tg_is_banned(source: u64, now: u64) -> u64 {
     let Some(cell) = BANS.get_ptr_mut(&CellKey::of_ban(source)) else { return 0 };
     // SAFETY: the map gave the pointer; an aligned word is read whole, and needs no lock.
     let until = unsafe { core::ptr::read_volatile(&raw const (*cell).ring.until) };
-    // SAFETY: the helper has no preconditions.
-    let now = if now == 0 { unsafe { bpf_ktime_get_ns() } } else { now };
+    // SAFETY: the helper has no preconditions. A ban that ends a tick later is none the worse for it, and this clock costs a
+    // seventh of the exact one.
+    let now = if now == 0 { unsafe { bpf_ktime_get_coarse_ns() } } else { now };
     (now < until) as u64
 }

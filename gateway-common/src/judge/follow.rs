@@ -4,7 +4,7 @@ use super::{Arrival, Decision, Side, channels, limits::is_below_ceiling, source:
 use crate::{
     Method, Reason, Verdict,
     addr::Addr,
-    call::{AFTERWARDS, ANSWERED, Again, Call, REDIAL, State, redial},
+    call::{AFTERWARDS, ANSWERED, Again, Call, Digest, REDIAL, State, redial},
     dialog,
     env::Env,
     judged::Who,
@@ -35,13 +35,20 @@ pub fn again<E: Env>(env: &mut E, datagram: &Datagram, at: u32, who: u8) -> u64 
         return NEW;
     }
     let now = env.now();
-    let Some(call) = env.call(invite.call_id) else { return if invite.to_tag == 0 { NEW } else { UNKNOWN } };
+    let Some(call) = current(env, invite.call_id) else { return if invite.to_tag == 0 { NEW } else { UNKNOWN } };
     match call.again(&invite, datagram.src, datagram.dst, now) {
         Again::New => NEW,
         Again::InDialog => IN_DIALOG,
         Again::Repeat => REPEAT,
         Again::Refused => REFUSED | (call.reason as u64) << 8,
     }
+}
+
+/// The call with this Call-ID, if its record still holds: one that does not is as one that was pushed out, which nobody can foresee.
+#[inline(always)]
+pub(super) fn current<E: Env>(env: &mut E, id: Digest) -> Option<&mut Call> {
+    let now = env.now();
+    env.call(id).filter(|call| now <= call.until)
 }
 
 /// The decision in an answer of [`again`], if it is one.
@@ -119,7 +126,7 @@ fn note<E: Env>(env: &mut E, datagram: &Datagram, arrival: Arrival, from: u32) {
             || reason == Reason::Inbound as u8;
         let id = env.dialog().call_id;
         // A call that was up before the filter saw any: its answer will show that it is one.
-        let adopts = reason == Reason::InDialog as u8 && env.call(id).is_none();
+        let adopts = reason == Reason::InDialog as u8 && current(env, id).is_none();
         if (begins || adopts) && id != 0 {
             begin(env, datagram, if dropped { State::Refused } else { State::Invited });
         }

@@ -6,7 +6,7 @@
 //! the request had named itself proves nothing, and neither does a nonce that two sources were given: some servers make them
 //! from the time alone.
 
-use super::{Arrival, Charge, Side, limits::limits, source};
+use super::{Arrival, Charge, Side, follow, limits::limits, source};
 use crate::{
     Method,
     addr::Addr,
@@ -87,7 +87,7 @@ fn answered<E: Env>(env: &mut E, datagram: &Datagram, from: u32) {
     if !callee.asker.is(Who::Unproved) || env.is_known(datagram.dst) {
         return;
     }
-    let (tag, proves) = match env.call(answer.call_id) {
+    let (tag, proves) = match follow::current(env, answer.call_id) {
         Some(call) => call.gives(&answer, datagram.dst),
         None => (0, false),
     };
