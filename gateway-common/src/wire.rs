@@ -197,7 +197,7 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> W
         let outer = match ether {
             ETH_IPV4 => ipv4(frame, found),
             ETH_IPV6 => ipv6::<F, DEEP>(frame, found),
-            ETH_VLAN | ETH_QINQ | ETH_MPLS | ETH_MPLS_MULTICAST => return Walk::Unparsed,
+            ETH_VLAN | ETH_QINQ | ETH_MPLS | ETH_MPLS_MULTICAST | ETH_BRIDGED => return Walk::Unparsed,
             // RFC 1042: below 0x600 the field is a length, and LLC/SNAP follows.
             0..0x600 => return Walk::Unparsed,
             _ => return Walk::Other,
@@ -213,12 +213,11 @@ fn walk_to<F: Frame, const DEEP: bool>(frame: &mut F, found: &mut Datagram) -> W
             IP_UDP => return udp(frame, ip.len, found),
             IP_TCP => return tcp(frame, ip.len, found),
             _ if found.first_fragment => return Walk::Other,
-            IP_IPIP | IP_IPV6 | IP_GRE if !DEEP => return Walk::Deep,
+            IP_IPIP | IP_IPV6 | IP_GRE | IP_ETHERIP if !DEEP => return Walk::Deep,
             IP_IPIP => ether = ETH_IPV4,
             IP_IPV6 => ether = ETH_IPV6,
-            IP_ETHERIP => return Walk::Unparsed,
+            IP_ETHERIP => ether = ETH_BRIDGED,
             IP_GRE => match gre(frame) {
-                Some(ETH_BRIDGED) => return Walk::Unparsed,
                 Some(inner) => ether = inner,
                 None => return Walk::Other,
             },

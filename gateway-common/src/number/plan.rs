@@ -293,19 +293,13 @@ fn number<P: Policy>(env: &P, profile: u32, own: Readings, shape: Shape) -> Mean
     if own.has(Readings::CARRIER) {
         return Meaning::of_class(env, profile, Class::CarrierService as u32);
     }
-    let mut world = env.readings(env.cell(WORLD), shape);
-    // Longer than any national number, so a foreign one without any access code. Of digits alone more is asked.
-    let overlong = is_overlong(env, profile, shape);
-    let plain = shape.digits() == shape.len();
-    if overlong && !plain {
-        world = world.with(BARE, shape.start());
-    }
+    let world = env.readings(env.cell(WORLD), shape);
     let best = self::best(env, profile, world, shape, FOREIGN);
     if !best.is_none() {
         return suspicious(env, profile, best.action());
     }
-    let unknown = unknown(env, profile);
-    if overlong && plain { Meaning(unknown.0 | Meaning::UNRESOLVED) } else { unknown }
+    let unresolved = env.opaque(if is_overlong(env, profile, shape) { Meaning::UNRESOLVED } else { 0 });
+    Meaning(unknown(env, profile).0 | unresolved)
 }
 
 #[inline(always)]
@@ -329,22 +323,26 @@ fn is_overlong<P: Policy>(env: &P, profile: u32, shape: Shape) -> bool {
 /// Digits in front of a foreign number that are taken for junk: scanners try whatever a server might strip.
 const JUNK: u32 = 5;
 
-/// What digits mean that are [unresolved](Meaning::is_unresolved): no codes resolve them, and they are too many for the site's country: suspicious, if they are a foreign number
-/// behind up to five digits, or more than any number has. Unknown, if they are a number of the country with its calling code and
-/// no plus, or behind the digit of an outside line that the policy does not name.
+/// What a string means that is [unresolved](Meaning::is_unresolved): no codes resolve it, and it has too many digits for the site's
+/// country. It is suspicious if it is a foreign number; where it is digits alone, also behind up to five of them, or with more than any
+/// number has. It is unknown if it is a number of the country with its calling code and no plus, or behind the digit of an outside
+/// line that the policy does not name.
 #[inline(always)]
 pub fn junk<P: Policy>(env: &P, profile: u32, shape: Shape) -> Meaning {
-    let behind_outside_line = env.readings(env.cell(profile + PLAN), shape.behind(1));
-    let country = env.cell(profile + NUMBERS) >> 32 & 0xffff;
-    for readings in [behind_outside_line, Readings(0).with(BARE, 0)] {
-        let own = best(env, profile, readings, shape, 0).country();
-        if own != 0 && own == country {
-            return unknown(env, profile);
+    let plain = shape.digits() == shape.len();
+    if plain {
+        let behind_outside_line = env.readings(env.cell(profile + PLAN), shape.behind(1));
+        let country = env.cell(profile + NUMBERS) >> 32 & 0xffff;
+        for readings in [behind_outside_line, Readings(0).with(BARE, 0)] {
+            let own = best(env, profile, readings, shape, 0).country();
+            if own != 0 && own == country {
+                return unknown(env, profile);
+            }
         }
     }
-    let mut readings = Readings(0);
-    let mut at = 0;
-    while at <= JUNK {
+    let mut readings = Readings(0).with(BARE, shape.start());
+    let mut at = 1;
+    while at <= JUNK && plain {
         readings = readings.with(BARE, at);
         at += 1;
     }
@@ -352,7 +350,7 @@ pub fn junk<P: Policy>(env: &P, profile: u32, shape: Shape) -> Meaning {
     if !foreign.is_none() {
         return suspicious(env, profile, foreign.action());
     }
-    if shape.digits() > E164 {
+    if plain && shape.digits() > E164 {
         return suspicious(env, profile, Action(env.cell(profile + CLASS_ACTIONS + Class::International as u32)));
     }
     unknown(env, profile)
