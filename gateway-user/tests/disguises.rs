@@ -5,7 +5,8 @@
 mod engine;
 
 use engine::{frame_of, host, policy};
-use gateway_common::{Class, judge::Side, judged::Judged};
+use etherparse::{IpNumber, PacketBuilder};
+use gateway_common::{Class, Reason, Verdict, judge::Side, judged::Judged};
 
 const SITE: &str = "[interface.eth0]\nrole = \"wan\"\n[site]\nregion = \"JP\"\nextensions = \"2-5\"\n";
 const BLOCKED: &str = "+232761234567";
@@ -130,5 +131,17 @@ fn junk_in_front_of_a_foreign_number_is_suspicious() {
         [("JP", "819012345678"), ("JP", "009012345678"), ("JP", "909012345678"), ("GB", "442071838750")]
     {
         assert_ne!(class(region, user), Class::Suspicious, "{region} {user}");
+    }
+}
+
+#[test]
+fn ethernet_within_ip_is_told_as_an_encapsulation() {
+    let inner = frame_of(request(&format!("INVITE sip:{BLOCKED}@gw"), "To: <sip:b@h>\r\n").as_bytes());
+    for (protocol, head) in [(47, &[0, 0, 0x65, 0x58][..]), (97, &[0x30, 0])] {
+        let mut frame = Vec::new();
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([198, 51, 100, 7], [192, 0, 2, 1], 64);
+        builder.write(&mut frame, IpNumber(protocol), &[head, &inner].concat()).unwrap();
+        let judged = host(&policy(SITE)).judge(&frame, Side::Wan, 0, 1);
+        assert_eq!((judged.verdict(), judged.reason()), (Verdict::Pass, Reason::UnparsedEncapsulation), "{protocol}");
     }
 }
