@@ -86,7 +86,7 @@ const ETH_IPV6: u16 = 0x86dd;
 const ETH_VLAN: u16 = 0x8100;
 const ETH_QINQ: u16 = 0x88a8;
 const ETH_PPPOE: u16 = 0x8864;
-/// Ethernet in GRE (RFC 7676 section 2.1, transparent Ethernet bridging).
+/// Ethernet in GRE (RFC 1701, transparent Ethernet bridging).
 const ETH_BRIDGED: u16 = 0x6558;
 const ETH_MPLS: u16 = 0x8847;
 const ETH_MPLS_MULTICAST: u16 = 0x8848;

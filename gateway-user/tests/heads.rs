@@ -4,12 +4,7 @@
 
 mod support;
 
-use std::{
-    fs,
-    net::IpAddr,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, net::IpAddr, path::Path};
 
 use gateway_common::{
     Reason,
@@ -20,13 +15,13 @@ use gateway_common::{
 use gateway_user::{
     control::{
         Answer,
-        protocol::{Command, ErrorView, ListKind},
+        protocol::{Command, ErrorView},
     },
     daemon::{Core, Event, Tried},
 };
 use jiff::ToSpan as _;
 use serde_json::Value;
-use support::{Shared, event, parts};
+use support::{Shared, event, parts, told};
 
 const LIMIT: &str = "[interface.eth0]\nrole = \"wan\"\n[interface.eth1]\nrole = \"lan\"\n[site]\nregion = \"JP\"\ntime_zone = \"Asia/Tokyo\"\n\
                      [profile.default]\nlimits = [\"plan\"]\n[trunk.itsp]\nsources = [\"203.0.113.0/24\", \"2001:db8:5::1\"]\n[limit.plan]\n\
@@ -106,35 +101,17 @@ impl Site {
 
     /// What `list lines` shows: what it counts, what is done, how full it is, and the limit.
     fn lines(&mut self) -> Vec<[String; 4]> {
-        let command = Command::List { kind: Some(ListKind::Lines), abroad: false };
-        let Answer::Lines(lines) = self.core.handle(command, "owner").0 else { panic!("lines") };
-        let rows = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
-        let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        rows.map(|row| ["value", "action", "level", "origin"].map(|key| text(&row, key))).collect()
+        told::lines(&mut self.core, ["value", "action", "level", "origin"])
     }
 
     /// The notices of one kind, once there are so many.
     fn told(&self, kind: &str, count: usize) -> Vec<String> {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            let text = fs::read_to_string(self.dir.path().join("notices")).unwrap_or_default();
-            let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let notices = messages.flat_map(|message| message["notices"].as_array().unwrap().clone());
-            let of_kind = notices.filter(|it| it["kind"] == kind);
-            let told: Vec<String> = of_kind.map(|it| it["text"].as_str().unwrap().to_owned()).collect();
-            if told.len() >= count {
-                return told;
-            }
-            assert!(Instant::now() < end, "{kind}: {told:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        told::told(self.dir.path(), kind, count)
     }
 }
 
 fn write(dir: &Path, mode: &str, policy: &str) {
-    let out = dir.join("notices");
-    let command = format!("[notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat >> {0}; echo >> {0}\"]\n", out.display());
-    fs::write(dir.join("tollgate.toml"), format!("mode = \"{mode}\"\n{policy}{command}")).unwrap();
+    fs::write(dir.join("tollgate.toml"), format!("mode = \"{mode}\"\n{policy}{}", told::to(dir))).unwrap();
 }
 
 fn value(source: [u8; 4]) -> u64 {

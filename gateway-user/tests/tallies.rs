@@ -4,11 +4,7 @@
 
 mod support;
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path};
 
 use gateway_common::{
     Class, Reason, Verdict,
@@ -19,15 +15,12 @@ use gateway_common::{
     policy::image::Key,
 };
 use gateway_user::{
-    control::{
-        Answer,
-        protocol::{Command, ListKind},
-    },
+    control::{Answer, protocol::Command},
     daemon::{Core, Event},
 };
 use jiff::ToSpan as _;
 use serde_json::Value;
-use support::{Shared, event, parts};
+use support::{Shared, event, parts, told};
 
 const SITE: &str = "[interface.eth0]\nrole = \"wan\"\n[interface.eth1]\nrole = \"lan\"\n[site]\nregion = \"JP\"\ntime_zone = \"Asia/Tokyo\"\n\
                     [profile.default]\nlimits = [\"talk\"]\n[limit.talk]\nclass = \"international\"\n";
@@ -133,12 +126,7 @@ impl Site {
 
     /// What `list lines` shows: what it counts, whether it is suspended, how full it is, and the word of `resume`.
     fn lines(&mut self) -> Vec<[String; 4]> {
-        let command = Command::List { kind: Some(ListKind::Lines), abroad: false };
-        let Answer::Lines(lines) = self.core.handle(command, "owner").0 else { panic!("lines") };
-        let rows = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
-        let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        let mut rows: Vec<[String; 4]> =
-            rows.map(|row| ["value", "action", "level", "undo"].map(|key| text(&row, key))).collect();
+        let mut rows = told::lines(&mut self.core, ["value", "action", "level", "undo"]);
         rows.sort();
         rows
     }
@@ -150,19 +138,7 @@ impl Site {
 
     /// The notices of one kind, once there are so many.
     fn told(&self, kind: &str, count: usize) -> Vec<String> {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            let text = fs::read_to_string(self.dir.path().join("notices")).unwrap_or_default();
-            let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let notices = messages.flat_map(|message| message["notices"].as_array().unwrap().clone());
-            let of_kind = notices.filter(|it| it["kind"] == kind);
-            let told: Vec<String> = of_kind.map(|it| it["text"].as_str().unwrap().to_owned()).collect();
-            if told.len() >= count {
-                return told;
-            }
-            assert!(Instant::now() < end, "{kind}: {told:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        told::told(self.dir.path(), kind, count)
     }
 
     fn restart(self, mode: &str, limit: &str) -> Self {
@@ -175,9 +151,7 @@ impl Site {
 }
 
 fn write(dir: &Path, mode: &str, limit: &str) {
-    let out = dir.join("notices");
-    let command = format!("[notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat >> {0}; echo >> {0}\"]\n", out.display());
-    fs::write(dir.join("tollgate.toml"), format!("mode = \"{mode}\"\n{SITE}{limit}{command}")).unwrap();
+    fs::write(dir.join("tollgate.toml"), format!("mode = \"{mode}\"\n{SITE}{limit}{}", told::to(dir))).unwrap();
 }
 
 fn start(dir: &Path, board: &Shared, mode: &str, limit: &str) -> Core {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub(crate) mod told;
+
 use std::{
     collections::HashMap,
     net::IpAddr,
